@@ -1,0 +1,413 @@
+"""Processes: work in worker processes, batches in recycled shared memory.
+
+                    ┌────────────── tickets (one socket, shared) ──────────────┐
+    session ────────┤                                                          ├──> worker k
+        ^           └── outcomes (one socket each) <── slabs (one arena each) ─┘       │
+        └──────────────── lifeline (one each, through the nursery) ────────────────────┘
+
+A worker that dies is replaced, and what it was at is done again. Which tickets that concerns follows from what is known
+without its help: everything submitted, less the outcomes that arrived, less what living workers say they are at on the
+board. A ticket that two workers do by this rule is harmless: the second outcome is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import pickle
+import select
+import signal
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerNotStarted
+from penstock.executors import worker as w
+from penstock.executors.nursery import STATUS, registry
+from penstock.graph.checking import whole
+from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Ticket, Work, Worker
+from penstock.transport.failure import unpack_error
+from penstock.transport.frame import Extent, unpack
+from penstock.transport.shipment import ship
+from penstock.transport.slab import PAGE, Arena, Borrowed, Root, arena_size, create
+
+INLINE = 1 << 12  # bytes of elements that travel inside a ticket; more go through a slab
+OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
+KILLED = 3  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
+HOPELESS = 20  # … so as many more are forgiven as workers died at other items, up to this
+PATIENCE = 3  # workers in a row that may die before they are ready
+
+
+@dataclass(frozen=True)
+class Processes(Executor):
+    """Work in ``count`` worker processes; as many as there are cores where it is left out.
+
+    Args:
+        count: how many, at least 1.
+
+    >>> import penstock as ps
+    >>> with ps.range(4).map(lambda x: x * x).batch(2).loader(workers=ps.Processes(2)) as loader:
+    ...     [batch.tolist() for batch in loader]
+    [[0, 1], [4, 9]]
+    """
+
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no count."""
+        default = self.count == 0 and type(self.count) is int
+        count = len(os.sched_getaffinity(0)) if default else whole(self.count, "Processes()", "count", least=1)
+        object.__setattr__(self, "count", count)
+
+    def start(self, work: Work) -> Session:
+        """Start the processes."""
+        if not hasattr(os, "memfd_create") or not hasattr(os, "pidfd_open"):
+            raise UnsupportedPlatform("Processes needs Linux (memfd and pidfd). Use Threads(n) on this system.")
+        return ProcessSession(work, self.count)
+
+
+class Slot(NamedTuple):
+    """A worker and what connects it."""
+
+    number: int
+    outcomes: socket.socket
+    lifeline: socket.socket
+    arena: Borrowed
+
+
+class Sent(NamedTuple):
+    """A ticket that has no outcome yet."""
+
+    ticket: Ticket
+    message: bytes
+    parcel: Root | None
+    """The slab that its elements lie in."""
+
+
+class ProcessSession(Session):
+    """Worker processes that are alive."""
+
+    def __init__(self, work: Work, count: int) -> None:
+        self.closed = False
+        self.owner = os.getpid()
+        self.work = work
+        self.count = count
+        self.deaths = 0
+        self.unready = 0
+        self.pids: dict[int, int] = {}
+        self.slots: dict[int, Slot] = {}
+        self.by_fd: dict[int, tuple[Slot, bool]] = {}
+        self.sent: dict[int, Sent] = {}
+        self.strikes: dict[int, int] = {}
+        self.waiting: deque[int] = deque()
+        self.finished: deque[Outcome] = deque()
+        self.buffer = bytearray(w.MESSAGE + 4096)
+        self.watch = select.epoll()
+        self.wake = os.eventfd(0, os.EFD_CLOEXEC)
+        self.watch.register(self.wake, select.EPOLLIN)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            registry.hire()
+            self.size = arena_size()
+            self.tickets, self.queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.tickets.setblocking(False)
+            self.board_fd = create("penstock-board", PAGE * -(-count * w.SLOT * 8 // PAGE))
+            self.board_map = mmap.mmap(self.board_fd, 0)
+            self.board = memoryview(self.board_map).cast("q")
+            self.parcels_fd = create("penstock-parcels", self.size)
+            self.parcels = Arena(self.parcels_fd, self.size)
+            self.work_fd, self.work_size = ship(work)
+            for number in range(count):
+                self.spawn(number)
+            undo.pop_all()
+
+    # -- workers
+
+    def spawn(self, number: int) -> None:
+        """Ask the nursery for a worker."""
+        outcomes, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * w.MESSAGE)
+        lifeline, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        arena = create("penstock-arena", self.size)
+        base = w.SLOT * number
+        for k in range(w.SLOT):
+            self.board[base + k] = 0
+        self.board[base + w.NUMBER] = w.IDLE
+        request = {
+            "slot": number,
+            "arena_size": self.size,
+            "parcels_size": self.size,
+            "work_size": self.work_size,
+            "environment": dict(os.environ),
+        }
+        fds = [self.queue.fileno(), theirs.fileno(), arena, self.parcels_fd, self.board_fd, self.work_fd]
+        try:
+            registry.living().fork(request, [end.fileno(), *fds])
+            slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size))
+        finally:
+            theirs.close()
+            end.close()
+            os.close(arena)
+        self.slots[number] = slot
+        for sock, alive in ((outcomes, True), (lifeline, False)):
+            sock.setblocking(False)
+            self.by_fd[sock.fileno()] = (slot, alive)
+            self.watch.register(sock, select.EPOLLIN)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The processes, with their numbers once they have started."""
+        return tuple(Worker(n, "process", self.board[w.SLOT * n + w.PID] or None) for n in sorted(self.slots))
+
+    @property
+    def replaced(self) -> int:
+        """How many workers died and were replaced."""
+        return self.deaths
+
+    # -- tickets
+
+    def submit(self, ticket: Ticket) -> None:
+        """Put a ticket on the shared queue, or behind those that found it full."""
+        if self.closed:
+            raise ClosedError("the workers have been closed")
+        self.sent[ticket.number] = self.addressed(ticket)
+        self.waiting.append(ticket.number)
+        self.flush()
+
+    def addressed(self, ticket: Ticket) -> Sent:
+        """Return a ticket as a message."""
+        kind, offset, payload, parcel = w.POSITIONS, 0, b"", None
+        if ticket.elements is not None:
+            try:
+                payload = cloudpickle.dumps((ticket.elements, ticket.places), 5)
+            except Exception as error:
+                error.add_note("penstock: an item of a stream cannot be sent to a worker process")
+                raise
+            kind = w.ELEMENTS
+            if len(payload) > INLINE:
+                kind = w.ELEMENTS_ASIDE
+                _, parcel = self.parcels.lease(len(payload))
+                parcel[: len(payload)] = np.frombuffer(payload, np.uint8)
+                offset = parcel.__array_interface__["data"][0] - self.parcels.map.start
+        head = (ticket.number, ticket.epoch, ticket.node, ticket.start, ticket.stop, kind, offset, len(payload))
+        return Sent(ticket, w.TICKET.pack(*head) + (payload if parcel is None else b""), parcel)
+
+    def flush(self) -> None:
+        """Send what the queue has room for."""
+        while self.waiting:
+            sent = self.sent.get(self.waiting[0])
+            if sent is not None:
+                message = sent.message
+                if sent.ticket.number in self.strikes:
+                    message = careful(message)
+                try:
+                    self.tickets.send(message)
+                except BlockingIOError:
+                    return
+            self.waiting.popleft()
+
+    def drain(self) -> None:
+        """Take back what nobody has taken from the queue."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.queue.recv(w.MESSAGE, socket.MSG_DONTWAIT)
+
+    def cancel(self) -> None:
+        """Forget all tickets."""
+        self.waiting.clear()
+        self.sent.clear()
+        self.finished.clear()
+        self.strikes.clear()
+        self.drain()
+        os.eventfd_write(self.wake, 1)
+
+    # -- outcomes
+
+    def collect(self) -> Outcome:
+        """Wait for any outcome."""
+        while not self.finished:
+            if self.closed:
+                raise ClosedError("the workers have been closed")
+            if self.waiting:
+                self.flush()
+            # With tickets that found the queue full, look again soon: workers make room without a word.
+            try:
+                events = self.watch.poll(0.05 if self.waiting else None)
+            except (ValueError, OSError):
+                if self.closed:  # by another thread, while this one waited
+                    continue
+                raise
+            for fd, _ in events:
+                if fd == self.wake:
+                    os.eventfd_read(self.wake)
+                    return NOBODYS
+                known = self.by_fd.get(fd)
+                if known is None:
+                    continue
+                slot, is_outcomes = known
+                if is_outcomes:
+                    self.receive(slot)
+                else:
+                    self.mourn(slot)
+        return self.finished.popleft()
+
+    def receive(self, slot: Slot) -> bool:
+        """Take one message of a worker; False where there is none."""
+        try:
+            size = slot.outcomes.recv_into(self.buffer)
+        except (BlockingIOError, ConnectionResetError):
+            return False
+        if not size:
+            self.unwatch(slot.outcomes)  # it has ended; its lifeline will say how
+            return False
+        number, seconds, count, kind = w.OUTCOME.unpack_from(self.buffer)
+        if kind == w.BROKEN:
+            text = bytes(memoryview(self.buffer)[w.OUTCOME.size : size]).decode(errors="replace")
+            raise WorkerNotStarted(f"worker {slot.number} could not start. It said:\n{text}")
+        top = w.OUTCOME.size + count * w.EXTENT.size
+        extents = [Extent(*e) for e in w.EXTENT.iter_unpack(memoryview(self.buffer)[w.OUTCOME.size : top])]
+        payload = memoryview(self.buffer)[top:size]
+        sent = self.sent.pop(number, None)
+        try:
+            items, counts, failure = unpack(payload, extents, slot.arena, spilled=kind == w.SPILLED)
+        except Exception as error:  # noqa: BLE001  a user's class that cannot be rebuilt here
+            error.add_note("penstock: items that came from a worker process cannot be rebuilt in the trainer")
+            if sent is not None:
+                error.add_note(f"penstock: they are the items {sent.ticket.start} to {sent.ticket.stop - 1}")
+                self.finished.append(Outcome(number, [], None, error, seconds, 0, slot.number))
+            return True
+        if sent is not None:  # else it was cancelled, or done twice
+            self.strikes.pop(number, None)
+            nbytes = sum(extent.nbytes for extent in extents) + size
+            error = None if failure is None else unpack_error(failure)
+            self.finished.append(Outcome(number, items, counts, error, seconds, nbytes, slot.number))
+        self.unready = 0
+        return True
+
+    # -- deaths
+
+    def mourn(self, slot: Slot) -> None:
+        """Replace a worker that has ended; do again what it was at."""
+        try:
+            message = slot.lifeline.recv(STATUS.size)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            message = b""
+        status = STATUS.unpack(message)[0] if message else -signal.SIGKILL  # no word: the nursery itself was killed
+        while self.receive(slot):
+            pass
+        base = w.SLOT * slot.number
+        number = self.board[base + w.NUMBER]
+        item = tuple(self.board[base + k] for k in (w.NODE, w.INDEX, w.ROOT))
+        ready = bool(self.board[base + w.READY])
+        self.dismiss(slot)
+        self.deaths += 1
+        self.unready = 0 if ready else self.unready + 1
+        if self.unready >= PATIENCE:
+            raise WorkerNotStarted(
+                f"{self.unready} workers in a row ended ({reason(status)}) before they were ready to work. "
+                "What they printed stands above; look at what is imported by the functions of the pipeline."
+            )
+        if number in self.sent:
+            self.strikes[number] = self.strikes.get(number, 0) + 1
+            if self.strikes[number] >= self.forgiven(number, status):
+                self.give_up(number, item, status)
+        self.drain()
+        at_work = {self.board[w.SLOT * n + w.NUMBER] for n in self.slots}
+        self.waiting.clear()
+        lost = [n for n in self.sent if n not in at_work]
+        # What was being computed comes last: if somebody kills at random, the next to die is at something else.
+        self.waiting.extend(sorted(lost, key=lambda n: (self.strikes.get(n, 0), n)))
+        self.spawn(slot.number)
+        self.flush()
+
+    def forgiven(self, number: int, status: int) -> int:
+        """Return how many deaths end a ticket's life. A person or a batch system that kills workers kills all sorts."""
+        if status not in (-signal.SIGKILL, -signal.SIGTERM):
+            return OWN_FAULT
+        return min(KILLED + self.deaths - self.strikes[number], HOPELESS)
+
+    def give_up(self, number: int, item: tuple[int, ...], status: int) -> None:
+        """Answer a ticket that kills its workers with an error that names the item."""
+        ticket = self.sent.pop(number).ticket
+        deaths = self.strikes.pop(number)
+        node, index, root = item
+        what = self.work.plan.nodes[node]
+        error = WorkerDied(
+            f"item {index} of {what.label()} ended {deaths} worker processes, one after the other: {reason(status)}."
+        )
+        error.add_note(f"penstock: {what.label()} was written at {what.site}")
+        if ticket.elements is None and ticket.node == len(self.work.plan.nodes) - 1:
+            how = f"dataset.epoch({ticket.epoch})[{root}]"
+            error.add_note(f"penstock: to see it in line, which will end that process, too: {how}")
+        self.finished.append(Outcome(ticket.number, [], None, error, 0.0))
+
+    def unwatch(self, sock: socket.socket) -> None:
+        """Listen no longer."""
+        if self.by_fd.pop(sock.fileno(), None) is not None:
+            self.watch.unregister(sock)
+
+    def dismiss(self, slot: Slot) -> None:
+        """Let go of a worker that has ended."""
+        self.slots.pop(slot.number, None)
+        for sock in (slot.outcomes, slot.lifeline):
+            self.unwatch(sock)
+            sock.close()
+
+    # -- the end
+
+    def close(self) -> None:
+        """End the workers and wait until they are gone, which takes milliseconds: the nursery kills them."""
+        if self.closed:
+            return
+        self.closed = True
+        os.eventfd_write(self.wake, 1)
+        ours = self.owner == os.getpid()  # in a fork of the trainer, only descriptors are ours to close
+        slots = list(self.slots.values())
+        if ours:
+            for slot in slots:
+                with contextlib.suppress(OSError):
+                    slot.lifeline.shutdown(socket.SHUT_WR)
+        for slot in slots:
+            if ours:
+                with contextlib.suppress(OSError):
+                    slot.lifeline.settimeout(2)
+                    slot.lifeline.recv(STATUS.size)
+            self.dismiss(slot)
+        self.watch.close()
+        os.close(self.wake)
+        for name in ("tickets", "queue"):
+            if hasattr(self, name):
+                getattr(self, name).close()
+        for name in ("board", "board_map"):
+            if hasattr(self, name):
+                getattr(self, name).release() if name == "board" else getattr(self, name).close()
+        for name in ("board_fd", "parcels_fd", "work_fd"):
+            if hasattr(self, name):
+                os.close(getattr(self, name))
+        self.sent.clear()
+        self.finished.clear()
+        if ours:
+            registry.release()
+
+
+def careful(message: bytes) -> bytes:
+    """Return a ticket's message, marked as one that has killed a worker."""
+    head = list(w.TICKET.unpack_from(message))
+    head[5] |= w.CAREFUL
+    return w.TICKET.pack(*head) + message[w.TICKET.size :]
+
+
+def reason(status: int) -> str:
+    """Return in words how a process ended."""
+    if status >= 0:
+        return f"exit code {status}"
+    with contextlib.suppress(ValueError):
+        return f"signal {signal.Signals(-status).name}"
+    return f"signal {-status}"

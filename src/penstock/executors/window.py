@@ -1,0 +1,387 @@
+"""The window: order, look-ahead and back-pressure, once for all executors.
+
+    feed ──tickets──> desk ──submit──> workers ──collect──> desk ──in order──> stage ──items──> consumer
+                       │  at most `count` tickets and about `nbytes` bytes under way or not yet taken  │
+
+    Desk       one per session: numbers tickets, keeps outcomes until they are asked for, whatever thread asks
+    Window     one per stage: what is under way, in order
+    Stage      the cursor of positional and elementwise work that is done by workers
+    Afar       the reading of a loader: where a plain Reading would compute, it makes a Stage
+
+A pipeline may have several stages with sequential steps between them; they share the workers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from penstock.errors import ClosedError
+from penstock.graph.execution import Outcome, Session, Tally, Ticket
+from penstock.graph.node import Cursor, Node, Place
+from penstock.graph.reading import Plan, Reading, chain
+
+TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message, far below a person's notice
+LARGEST = 1024  # positions of a ticket
+ELEMENTS = 64  # elements of a ticket: they are read ahead in the caller, and kept
+HEAVY = 1 << 20  # bytes of a ticket above which it is not made larger
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far ahead a loader may be.
+
+    Wide in count, so that a slow item delays nobody: with 2.5 % of items 80 times slower, 128 tickets hide them and 32
+    do not. Narrow in bytes, so that large batches do not fill the memory.
+    """
+
+    count: int = 128
+    nbytes: int = 256 << 20
+
+
+class Desk:
+    """Gives everybody the outcomes of their own tickets.
+
+    The session lets one thread collect. Of the threads that wait here (the consumer, and one for each ``prefetch``),
+    the first collects, for all; the others wait for it to find theirs.
+    """
+
+    def __init__(self, session: Session, limits: Limits) -> None:
+        self.session = session
+        self.limits = limits
+        self.tally = Tally()
+        self.number = 0
+        self.wanted: set[int] = set()
+        self.arrived: dict[int, Outcome] = {}
+        self.changed = threading.Condition(threading.Lock())
+        self.collecting = False
+
+    def submit(self, epoch: int, node: int, part: Part) -> int:
+        """Submit a piece of work; return its ticket's number."""
+        with self.changed:
+            number = self.number = self.number + 1
+            self.wanted.add(number)
+            self.session.submit(Ticket(number, epoch, node, part.start, part.stop, part.elements, part.places))
+        return number
+
+    def take(self, number: int) -> Outcome:
+        """Wait for the outcome of a ticket."""
+        with self.changed:
+            while number not in self.arrived:
+                if self.collecting:
+                    self.changed.wait()
+                    continue
+                if number not in self.wanted:
+                    raise ClosedError("the epoch that this item belongs to has been given up")
+                self.collecting = True
+                self.changed.release()
+                outcome = None
+                try:
+                    outcome = self.session.collect()
+                finally:
+                    self.changed.acquire()
+                    self.collecting = False
+                    if outcome is not None and outcome.number in self.wanted:
+                        self.wanted.discard(outcome.number)
+                        self.arrived[outcome.number] = outcome
+                        self.tally.tickets += 1
+                        self.tally.busy += outcome.seconds
+                        self.tally.nbytes += outcome.nbytes
+                    self.changed.notify_all()
+            return self.arrived.pop(number)
+
+    def cancel(self) -> None:
+        """Forget everything that is under way."""
+        with self.changed:
+            self.wanted.clear()
+            self.arrived.clear()
+            self.session.cancel()
+            self.changed.notify_all()
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Forget some tickets: their outcomes are thrown away when they come."""
+        with self.changed:
+            self.wanted.difference_update(numbers)
+            for number in numbers:
+                self.arrived.pop(number, None)
+
+
+class Part(NamedTuple):
+    """A piece of a stage's work, before it has a number."""
+
+    start: int = 0
+    stop: int = 0
+    elements: tuple[Any, ...] | None = None
+    places: tuple[Place, ...] = ()
+    befores: tuple[Any, ...] = ()
+    """Of elements: the position below before each, and after the last."""
+    failure: BaseException | None = None
+    """What stopped the reading below, behind these elements."""
+
+
+class Feed(ABC):
+    """Where a stage's work comes from."""
+
+    @abstractmethod
+    def part(self, size: int) -> Part | None:
+        """Return the next piece, of at most ``size`` positions or elements; None at the end."""
+
+    @abstractmethod
+    def before(self, part: Part, offset: int) -> Any:
+        """Return the position of what is below, before the element at an offset of a piece."""
+
+    @property
+    @abstractmethod
+    def at(self) -> Any:
+        """The position of what is below, before what has not been fed yet."""
+
+    def close(self) -> None:  # noqa: B027  positions hold nothing
+        """Close what is below."""
+
+
+class Positions(Feed):
+    """Positions of a node, in order."""
+
+    def __init__(self, node: Node, position: int | None) -> None:
+        self.next = position or 0
+        self.end = node.length()
+
+    @property
+    def at(self) -> Any:
+        """The next index."""
+        return self.next
+
+    def part(self, size: int) -> Part | None:
+        """Return the next range."""
+        start = self.next
+        stop = start + size if self.end is None else min(start + size, self.end)
+        if start >= stop:
+            return None
+        self.next = stop
+        return Part(start, stop)
+
+    def before(self, part: Part, offset: int) -> Any:
+        """Return the index."""
+        return part.start + offset
+
+
+class Elements(Feed):
+    """Elements of a cursor, read ahead in the caller."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.here = cursor.position()
+        self.ended = False
+
+    @property
+    def at(self) -> Any:
+        """The cursor's position."""
+        return self.here
+
+    def part(self, size: int) -> Part | None:
+        """Read the next elements. An error of the cursor comes at its own place: behind the elements before it."""
+        elements: list[Any] = []
+        places: list[Place] = []
+        befores: list[Any] = [self.here]
+        failure = None
+        while len(elements) < min(size, ELEMENTS) and not self.ended:
+            try:
+                elements.append(next(self.cursor))
+            except StopIteration:
+                self.ended = True
+                break
+            except Exception as error:  # noqa: BLE001  handed to the consumer at its place
+                failure = error
+                self.ended = True
+                break
+            places.append(self.cursor.place)
+            self.here = self.cursor.position()
+            befores.append(self.here)
+        if not elements and failure is None:
+            return None
+        return Part(0, 0, tuple(elements), tuple(places), tuple(befores), failure)
+
+    def before(self, part: Part, offset: int) -> Any:
+        """Return the cursor's position there."""
+        return part.befores[offset]
+
+    def close(self) -> None:
+        """Close the cursor."""
+        self.cursor.close()
+
+
+class Window:
+    """A stage's tickets: submitted ahead, taken in order."""
+
+    def __init__(self, desk: Desk, feed: Feed, epoch: int, node: int, workers: int) -> None:
+        self.desk = desk
+        self.feed = feed
+        self.epoch = epoch
+        self.node = node
+        self.least = 2 * workers + 2
+        self.size = 1
+        self.limit = self.least  # until the first outcome tells how large they are
+        self.ahead: deque[tuple[int, Part]] = deque()
+        self.exhausted = False
+
+    def fill(self) -> None:
+        """Submit as many tickets as the limits allow."""
+        while not self.exhausted and len(self.ahead) < self.limit:
+            part = self.feed.part(self.size)
+            if part is None:
+                self.exhausted = True
+                return
+            number = 0
+            if part.elements is None or part.elements:
+                number = self.desk.submit(self.epoch, self.node, part)
+            self.ahead.append((number, part))
+
+    def next(self) -> tuple[Part, Outcome] | None:
+        """Return the next piece of work and what became of it; None at the end."""
+        self.fill()
+        if not self.ahead:
+            return None
+        number, part = self.ahead[0]
+        if number:
+            began = time.perf_counter()
+            outcome = self.desk.take(number)
+            self.desk.tally.waited += time.perf_counter() - began
+            self.adapt(part, outcome)
+        else:
+            outcome = Outcome(0, [], None, None, 0.0)
+        self.ahead.popleft()
+        if part.failure is not None and outcome.error is None:
+            outcome = outcome._replace(error=part.failure)
+        return part, outcome
+
+    def adapt(self, part: Part, outcome: Outcome) -> None:
+        """Learn from an outcome how large tickets should be, and how many."""
+        limits, tally = self.desk.limits, self.desk.tally
+        room = limits.nbytes // outcome.nbytes if outcome.nbytes else limits.count
+        tally.full += room < limits.count
+        self.limit = max(self.least, min(limits.count, room))
+        done = part.stop - part.start if part.elements is None else len(part.elements)
+        if done == self.size:
+            wanted = int(TARGET / (outcome.seconds / done + 1e-9))
+            if outcome.nbytes * 2 > HEAVY:
+                wanted = min(wanted, self.size)
+            self.size = max(1, min(2 * self.size, wanted, LARGEST))
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        self.exhausted = True
+        self.desk.drop([number for number, _ in self.ahead])
+        self.ahead.clear()
+        self.feed.close()
+
+
+class Stage(Cursor):
+    """The cursor of what workers compute: its items and positions are those of Walk and Spread, to the letter."""
+
+    def __init__(self, read: Afar, node: Node, position: Any) -> None:
+        base, self.steps = chain(node)
+        self.read = read
+        self.worker = 0
+        self.skip = 0
+        below = position
+        if self.steps:
+            below, self.skip = position or (None, 0)
+        feed: Feed = Positions(base, below) if base.positional else Elements(read.start(base, below))
+        self.at = feed.at
+        number = read.plan.nodes.index_of(node)
+        self.window = Window(read.desk, feed, read.epoch, number, read.workers)
+        self.part = Part()
+        self.items: Sequence[Any] = ()
+        self.counts: list[int] | None = None
+        self.error: BaseException | None = None
+        self.given = 0  # items of this outcome that are gone
+        self.element = 0  # of this outcome: the one whose items are being given
+        self.of_element = 0  # how many of its items are gone
+
+    def __next__(self) -> Any:
+        while self.given >= len(self.items):
+            self.advance()
+        value = self.items[self.given]
+        self.given += 1
+        if self.counts is None:
+            self.at = self.part.start + self.given
+            return value
+        while self.of_element >= self.counts[self.element]:  # elements that became nothing
+            self.element += 1
+            self.of_element = 0
+        self.of_element += 1
+        if self.of_element == self.counts[self.element]:
+            self.element += 1
+            self.of_element = 0
+        self.at = self.window.feed.before(self.part, self.element)
+        return value
+
+    def advance(self) -> None:
+        """Take the next outcome from the window."""
+        if self.error is not None:
+            self.accuse(self.error)
+            raise self.error
+        self.items = ()  # let go of the memory before waiting for more
+        found = self.window.next()
+        if found is None:
+            raise StopIteration
+        self.part, outcome = found
+        self.items, self.counts, self.error = outcome.items, outcome.counts, outcome.error
+        self.worker = outcome.worker
+        self.given = self.element = self.of_element = 0
+        if self.skip and self.counts:  # resumed within an element
+            self.given = self.of_element = self.skip
+            self.skip = 0
+            if self.of_element >= self.counts[0]:
+                self.element, self.of_element = 1, 0
+
+    def accuse(self, error: BaseException) -> None:
+        """Write on an error which worker it came from."""
+        worker = next((x for x in self.read.desk.session.workers if x.number == self.worker), None)
+        if worker is not None:
+            error.add_note(f"penstock: in {worker}")
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last; asked only of nodes without elementwise steps."""
+        return Place(self.part.start + self.given - 1)
+
+    def position(self) -> Any:
+        """Return what Walk or Spread would return here."""
+        if not self.steps:
+            return self.at
+        return [self.at, self.of_element or self.skip]
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        self.items = ()
+        self.window.close()
+
+
+class Afar(Reading):
+    """A description whose positional and elementwise work is done by workers."""
+
+    def __init__(self, plan: Plan, epoch: int, desk: Desk, workers: int) -> None:
+        super().__init__(plan, epoch)
+        self.desk = desk
+        self.workers = workers
+
+    def at(self, epoch: int) -> Reading:
+        """Return the same in another epoch."""
+        return Afar(self.plan, epoch, self.desk, self.workers)
+
+    def start(self, node: Node, position: Any) -> Cursor:
+        """Begin to read: positional nodes by workers, whatever they would do in line."""
+        if node.positional:
+            return Stage(self, node, position)
+        return node.start(self, position)
+
+    def begin(self, node: Node, position: Any) -> Cursor:
+        """Begin to read a chain of elementwise nodes."""
+        return Stage(self, node, position)
+

@@ -1,0 +1,195 @@
+"""The seam between a description and what executes it.
+
+    Executor (frozen value)   start(work) -> Session
+    Session (alive)           submit(ticket)   collect() -> Outcome   cancel()   close()
+
+A ticket names a piece of work: positions of a node, or elements to send through elementwise steps. ``Work.perform``
+is what every executor does with a ticket; executors differ only in where. Order, look-ahead and back-pressure live
+above this seam, in ``executors/window.py``, once.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from penstock.graph.node import Node, Place
+from penstock.graph.reading import Plan, Reading, chain, spread
+
+
+class Ticket(NamedTuple):
+    """A piece of work, named."""
+
+    number: int
+    """Unique within a session."""
+    epoch: int
+    node: int
+    """The number of the node whose items are asked for."""
+    start: int = 0
+    stop: int = 0
+    """The positions of what the node's elementwise steps stand on, or of the node itself."""
+    elements: tuple[Any, ...] | None = None
+    """Where what they stand on has no positions: the elements themselves …"""
+    places: tuple[Place, ...] = ()
+    """… and where they stand."""
+
+    @property
+    def size(self) -> int:
+        """How many positions or elements this is."""
+        return self.stop - self.start if self.elements is None else len(self.elements)
+
+
+class Outcome(NamedTuple):
+    """What became of a ticket."""
+
+    number: int
+    items: Sequence[Any]
+    counts: list[int] | None
+    """How many items each element was spread into; None where it is one each."""
+    error: BaseException | None
+    """What stopped the work behind these items."""
+    seconds: float
+    """How long the work took."""
+    nbytes: int = 0
+    """Shared memory that the items hold."""
+    worker: int = 0
+    """Which worker did it."""
+
+
+class Work:
+    """A description as workers need it: picklable, and able to perform tickets."""
+
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self.plan = Plan(root)
+        self.stages = {number: chain(node) for number, node in enumerate(self.plan.nodes)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as the description alone."""
+        return (Work, (self.root,))
+
+    def perform(self, ticket: Ticket, reading: type[Reading] = Reading, worker: int = 0) -> Outcome:
+        """Compute a ticket's items. Errors of users' functions come back inside the outcome.
+
+        Where one of many positions fails, those before it are delivered, so that the error appears at its own place
+        of the order: the ticket is then computed again one by one.
+        """
+        began = time.perf_counter()
+        read = reading(self.plan, ticket.epoch)
+        base, steps = self.stages[ticket.node]
+        error: BaseException | None = None
+        items: Sequence[Any] = []
+        counts: list[int] | None = None
+        if steps:
+            items, counts = [], []
+            error = self._spread(ticket, read, items, counts)
+        else:
+            try:
+                items = read.gather(base, range(ticket.start, ticket.stop))
+            except BaseException as failure:  # noqa: BLE001  handed to the consumer, at its place: SystemExit, too
+                error = failure
+            if error is not None:
+                items, error = ([], error) if ticket.size == 1 else self._one_by_one(ticket, read, base)
+        return Outcome(ticket.number, items, counts, error, time.perf_counter() - began, 0, worker)
+
+    def _spread(self, ticket: Ticket, read: Reading, items: list[Any], counts: list[int]) -> BaseException | None:
+        base, steps = self.stages[ticket.node]
+        try:
+            if ticket.elements is not None:
+                pairs = zip(ticket.elements, ticket.places, strict=True)
+            else:
+                places = range(ticket.start, ticket.stop)
+                pairs = ((read.item(base, index), Place(index)) for index in places)  # type: ignore[assignment]
+            for element, place in pairs:
+                made = spread(steps, element, place, read)
+                items.extend(made)
+                counts.append(len(made))
+        except BaseException as failure:  # noqa: BLE001
+            return failure
+        return None
+
+    def _one_by_one(self, ticket: Ticket, read: Reading, base: Node) -> tuple[list[Any], BaseException | None]:
+        items: list[Any] = []
+        for index in range(ticket.start, ticket.stop):
+            try:
+                items.append(read.item(base, index))
+            except BaseException as failure:  # noqa: BLE001
+                return items, failure
+        return items, None
+
+
+NOBODYS = Outcome(0, (), None, None, 0.0)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker of a session, as a loader shows it."""
+
+    number: int
+    kind: str
+    pid: int | None = None
+    """The process, where it has one of its own."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} worker {self.number}{f', process {self.pid}' if self.pid else ''}"
+
+
+class Tally:
+    """What a loader has seen of its workers; read by reports."""
+
+    def __init__(self) -> None:
+        self.tickets = 0
+        self.busy = 0.0  # seconds of work in all workers
+        self.waited = 0.0  # seconds that the consumer waited for outcomes
+        self.nbytes = 0
+        self.full = 0  # how often the bytes, not the count, were the limit
+
+
+class Session(ABC):
+    """Workers that are alive. ``submit`` may be called by one thread while another waits in ``collect``."""
+
+    @abstractmethod
+    def submit(self, ticket: Ticket) -> None:
+        """Take a ticket; never wait for it to be worked on."""
+
+    @abstractmethod
+    def collect(self) -> Outcome:
+        """Wait for any ticket's outcome: in whatever order they come."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Forget all tickets: what nobody has begun never will be.
+
+        Outcomes of what has been begun may still come. A ``collect`` that waits in another thread returns, if only
+        with an outcome of ticket 0, which is nobody's.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the workers, whatever they are doing. Closing twice is allowed."""
+
+    @property
+    @abstractmethod
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers as they are now."""
+
+    @property
+    def replaced(self) -> int:
+        """How many workers have died and were replaced."""
+        return 0
+
+
+class Executor(ABC):
+    """Where work runs, as a frozen value."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many workers there are; 0 where the caller computes everything itself, when it is asked for."""
+
+    @abstractmethod
+    def start(self, work: Work) -> Session:
+        """Start the workers for a description."""

@@ -1,0 +1,310 @@
+"""Loader: a dataset being read. The only thing in Penstock that has a state.
+
+    description ──> Work ──> session (workers) ──> desk ──> cursor ──> your loop
+                                                             └── position: the state
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from penstock.errors import ArgumentError, ArgumentTypeError, ClosedError, LedgerError, LengthError, WorkerError
+from penstock.executors.inline import Inline
+from penstock.executors.window import Afar, Desk, Limits
+from penstock.graph import position as states
+from penstock.graph.checking import short, whole
+from penstock.graph.context import heap
+from penstock.graph.execution import Executor, Session, Work, Worker
+from penstock.graph.node import Cursor, Node
+from penstock.graph.reading import Reading
+from penstock.operations.batch import Batch
+from penstock.watching.report import Report, Watch
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+T = TypeVar("T")
+
+
+def sharded(node: Node, rank: int, world: int) -> Node:
+    """Return a description in which the last batch step collates one rank's part of every batch.
+
+    Raises:
+        ArgumentError: there is no batch step to divide.
+    """
+    if isinstance(node, Batch):
+        return dataclasses.replace(node, part=(rank, world))
+    if len(node.sources) != 1:
+        raise ArgumentError(
+            f"shard=({rank}, {world}): there is no batch() whose rows could be divided over the ranks. "
+            "Add .batch(n) to the dataset, where n counts the rows of all ranks together."
+        )
+    return dataclasses.replace(node, input=sharded(node.sources[0], rank, world))  # type: ignore[call-arg]
+
+
+def checked_shard(shard: object) -> tuple[int, int]:
+    """Return (rank, world), or refuse what is no such pair."""
+    if not isinstance(shard, (tuple, list)) or len(shard) != 2:  # noqa: PLR2004
+        raise ArgumentTypeError(f"loader(): shard must be (rank, world size), not {short(shard)}.")
+    world = whole(shard[1], "loader()", "the world size", least=1)
+    rank = whole(shard[0], "loader()", "the rank")
+    if rank >= world:
+        raise ArgumentError(f"loader(): rank {rank} does not exist in a world of {world}: ranks are 0 to {world - 1}.")
+    return rank, world
+
+
+class Engine:
+    """The workers of a loader, apart from it, so that they can be ended when the loader is garbage."""
+
+    def __init__(self, work: Work, executor: Executor, limits: Limits) -> None:
+        self.work = work
+        self.executor = executor
+        self.limits = limits
+        self.session: Session | None = None
+        self.desk: Desk | None = None
+        self.closed = False
+
+    def reading(self, epoch: int) -> Reading:
+        """Return the reading of an epoch; start the workers if they have not been."""
+        if self.closed:
+            raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
+        if not self.executor.count:
+            return Reading(self.work.plan, epoch)
+        if self.session is None or self.desk is None:
+            self.session = self.executor.start(self.work)
+            self.desk = Desk(self.session, self.limits)
+        return Afar(self.work.plan, epoch, self.desk, self.executor.count)
+
+    def close(self) -> None:
+        """End the workers."""
+        self.closed = True
+        heap.trim()
+        desk, session = self.desk, self.session
+        self.desk = self.session = None
+        if desk is not None and session is not None:
+            try:
+                desk.cancel()
+            finally:
+                session.close()
+
+
+class Loader(Generic[T]):
+    """A dataset being read: iterating it is one epoch, and the next iteration is the next epoch.
+
+    Made by ``dataset.loader(…)``. Use it as a context manager, or call ``close``; a loader that is garbage ends its
+    workers too.
+
+    >>> import penstock as ps
+    >>> with ps.range(6).shuffle().batch(2).loader(workers=ps.Threads(2)) as loader:
+    ...     first = next(iter(loader))
+    ...     saved = loader.state_dict()
+    >>> with ps.range(6).shuffle().batch(2).loader() as loader:
+    ...     loader.load_state_dict(saved)
+    ...     rest = [batch.tolist() for batch in loader]
+    >>> sorted(first.tolist() + sum(rest, []))
+    [0, 1, 2, 3, 4, 5]
+    """
+
+    def __init__(
+        self, node: Node, *, workers: Executor | None = None, shard: tuple[int, int] | None = None, limits: Limits
+    ) -> None:
+        executor = Inline() if workers is None else workers
+        if not isinstance(executor, Executor):
+            raise ArgumentTypeError(
+                f"loader(): workers must say where work runs, for example Threads(4) or Processes(4), not {short(workers)}."
+            )
+        self._node = node
+        self._shard = (0, 1) if shard is None else checked_shard(shard)
+        part = node if self._shard[1] == 1 else sharded(node, *self._shard)
+        self._engine = Engine(Work(part), executor, limits)
+        self._epoch = 0
+        self._position: Any = None
+        self._resumed = False
+        self._iterator: weakref.ref[Epoch[T]] | None = None
+        self._watch = Watch()
+        self._finalizer = weakref.finalize(self, self._engine.close)
+
+    # -- reading
+
+    def __iter__(self) -> Epoch[T]:
+        """Begin an epoch: the one that a state was loaded into, else the next one."""
+        self._abandon()
+        if self._engine.closed:
+            raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
+        if self._position is not None and not self._resumed:  # the one before was left in its middle
+            self._epoch += 1
+            self._position = None
+        self._resumed = False
+        epoch = Epoch(self)
+        self._iterator = weakref.ref(epoch)
+        return epoch
+
+    def __len__(self) -> int:
+        """Return the number of items of a whole epoch.
+
+        Raises:
+            LengthError: the dataset is endless, or its length shows only when it is read.
+        """
+        length = self._node.length()
+        if length is None:
+            what = "endless" if self._node.positional else "known only when it is read"
+            raise LengthError(f"len(loader): the length of this dataset is {what}.")
+        return length
+
+    def _abandon(self) -> None:
+        current = self._iterator() if self._iterator is not None else None
+        self._iterator = None
+        if current is not None:
+            current.close()
+
+    # -- state
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that is being read, or that the next iteration will read if none was begun."""
+        return self._epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the reading stands, as of the item that was taken last: small, plain JSON.
+
+        It depends on nothing but the description, the epoch and the position: load it with any executor, any number of
+        workers, any shard.
+        """
+        current = self._iterator() if self._iterator is not None else None
+        position = self._position if current is None else current.position
+        return states.state(self._node, self._epoch, position)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state: the next iteration yields what was left of its epoch.
+
+        Raises:
+            StateError: the state is another description's, or no state at all; nothing has changed then.
+        """
+        epoch, position = states.opened(self._node, state)
+        self._abandon()
+        self._epoch, self._position, self._resumed = epoch, position, True
+
+    # -- the workers
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers as they are now; none before the first iteration, nor in line."""
+        session = self._engine.session
+        return () if session is None else session.workers
+
+    def report(self) -> Report:
+        """Return the verdict on the epoch that is being read, or was read last."""
+        engine = self._engine
+        return self._watch.report(
+            epoch=self._epoch,
+            pipeline=repr(self._node),
+            executor=engine.executor,
+            tally=engine.desk.tally if engine.desk is not None else None,
+            replaced=engine.session.replaced if engine.session is not None else 0,
+        )
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing. Batches that were taken stay valid. Closing twice is allowed."""
+        current = self._iterator() if self._iterator is not None else None
+        self._finalizer()
+        if current is not None:
+            current.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._engine.closed else f"epoch {self._epoch}"
+        return f"<Loader of {self._node!r}, {self._engine.executor!r}, {state}>"
+
+
+class Epoch(Iterator[T]):
+    """One epoch of a loader, being read.
+
+    An exception does not end it: the next ``next`` tries again from where it stood, with nothing lost in between.
+    """
+
+    def __init__(self, loader: Loader[T]) -> None:
+        self._loader = loader
+        self._engine = loader._engine  # noqa: SLF001  one class in two parts
+        self._watch = loader._watch  # noqa: SLF001
+        self._cursor: Cursor | None = None
+        self._over = False
+        self._watch.begin()
+
+    def __next__(self) -> T:
+        cursor = self._cursor or self._open()
+        began = time.perf_counter()
+        try:
+            value: T = next(cursor)
+        except StopIteration:
+            self._finish()
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._watch.taken(began, time.perf_counter())
+        return value
+
+    def _open(self) -> Cursor:
+        loader = self._loader
+        if self._over:
+            raise StopIteration
+        node = self._engine.work.root
+        read = self._engine.reading(loader.epoch)
+        self._cursor = cursor = read.start(node, loader._position)  # noqa: SLF001
+        return cursor
+
+    def _finish(self) -> None:
+        """Check the account, then stand at the front of the next epoch."""
+        loader, cursor = self._loader, self._cursor
+        assert cursor is not None
+        planned, reached = loader._node.length(), cursor.position()  # noqa: SLF001
+        self.close()
+        if loader._node.positional and reached != planned:  # noqa: SLF001
+            raise LedgerError(f"the epoch ended at item {reached} of {planned}. This is a fault of Penstock: please report it.")
+        loader._epoch += 1  # noqa: SLF001
+        loader._position = None  # noqa: SLF001
+
+    def _fail(self, error: BaseException) -> None:
+        """Give up what is under way, and say how the error can be seen again."""
+        loader = self._loader
+        self._let_go()
+        if isinstance(error, Exception) and not isinstance(error, (ClosedError, WorkerError)):
+            at = loader._position  # noqa: SLF001
+            how = f"dataset.epoch({loader.epoch})[{at or 0}]"
+            if not loader._node.positional:  # noqa: SLF001
+                how = f"next(dataset.resume({{'epoch': {loader.epoch}, 'position': {at!r}}}))"
+            error.add_note(f"penstock: to see it again, in line: {how}")
+
+    def _let_go(self) -> None:
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            self._loader._position = cursor.position()  # noqa: SLF001
+            if self._engine.desk is not None:
+                self._engine.desk.cancel()
+            cursor.close()
+
+    @property
+    def position(self) -> Any:
+        """Where the next item will come from."""
+        return self._loader._position if self._cursor is None else self._cursor.position()  # noqa: SLF001
+
+    def close(self) -> None:
+        """End this iteration; the loader keeps its position."""
+        if not self._over:
+            self._over = True
+            self._let_go()
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()

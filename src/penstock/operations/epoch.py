@@ -1,0 +1,51 @@
+"""epoch: a dataset as it is in one epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.graph.checking import whole
+from penstock.graph.node import Cursor, Node, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.node import Indices, Position
+    from penstock.graph.reading import Reading
+
+
+@operation
+class Epoch(Node):
+    """The input as it is in epoch ``number``, whatever the epoch: one fixed order, one fixed augmentation."""
+
+    pure = True
+
+    input: Node
+    number: int
+
+    def check(self) -> None:
+        """Refuse what is no epoch."""
+        self.normalise(number=whole(self.number, "epoch()", "number"))
+
+    def length(self) -> int | None:
+        """Return the length of the input."""
+        return self.input.length()
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return the input's item in that epoch."""
+        return read.at(self.number).item(self.input, index)
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Return the input's items in that epoch."""
+        return read.at(self.number).gather(self.input, indices)
+
+    def origin(self, index: int, read: Reading) -> object:
+        """Return what the source calls the item in that epoch."""
+        return read.at(self.number).origin(self.input, index)
+
+    def start(self, read: Reading, position: Position) -> Cursor:
+        """Read the input in that epoch."""
+        return read.at(self.number).start(self.input, position)
+
+    def label(self) -> str:
+        """Return ``epoch(n)``."""
+        return f"epoch({self.number})"

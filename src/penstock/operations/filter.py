@@ -1,0 +1,43 @@
+"""filter: only the items that a predicate holds for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import EndedQuietly
+from penstock.graph.checking import function, name_of
+from penstock.graph.node import Node, Place, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.reading import Reading
+
+
+@operation
+class Filter(Node):
+    """The items that ``predicate`` is true for. How many that are shows only when they are read: this is a stream."""
+
+    input: Node
+    predicate: Callable[[Any], Any]
+
+    elementwise = True
+
+    def check(self) -> None:
+        """Refuse what is no function."""
+        function(self.predicate, "filter()", "predicate", "dataset.filter(lambda item: item > 0)")
+
+    @property
+    def positional(self) -> bool:
+        """Never: which item stands at a position depends on all before it."""
+        return False
+
+    def spread(self, value: Any, place: Place, read: Reading) -> Iterable[Any]:
+        """Return the element itself or nothing."""
+        try:
+            return (value,) if self.predicate(value) else ()
+        except StopIteration as error:
+            raise EndedQuietly(f"{name_of(self.predicate)}() raised StopIteration.") from error
+
+    def label(self) -> str:
+        """Return the predicate's name."""
+        return f"filter({name_of(self.predicate)})"

@@ -1,0 +1,212 @@
+"""zip and concat: several datasets as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.errors import ArgumentError
+from penstock.graph.checking import flag
+from penstock.graph.items import Rows, merge
+from penstock.graph.node import Cursor, Node, Place, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.node import Indices, Position
+    from penstock.graph.reading import Reading
+
+
+@operation
+class Zip(Node):
+    """Item i is the i-th items of all inputs, as a tuple, or as a dict where ``names`` are given."""
+
+    pure = True
+
+    inputs: tuple[Node, ...]
+    names: tuple[str, ...] | None = None
+    strict: bool = False
+
+    def check(self) -> None:
+        """Refuse nothing, and with ``strict`` inputs of different lengths."""
+        flag(self.strict, "zip()", "strict")
+        if not self.inputs:
+            raise ArgumentError("zip(): nothing was given. For example: zip(a, b) or zip(image=a, label=b)")
+        lengths = {node.length() for node in self.inputs}
+        if self.strict and self.positional and len(lengths) > 1:
+            said = ", ".join("endless" if n is None else str(n) for n in (node.length() for node in self.inputs))
+            raise ArgumentError(f"zip(strict=True): the inputs differ in length: {said}.")
+
+    def length(self) -> int | None:
+        """Return the length of the shortest."""
+        known = [n for node in self.inputs if (n := node.length()) is not None]
+        if self.positional:
+            return min(known, default=None)
+        return None
+
+    def together(self, values: Sequence[Any]) -> Any:
+        """Make one item of several."""
+        return tuple(values) if self.names is None else dict(zip(self.names, values, strict=True))
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Compute one item of every input."""
+        return self.together([read.item(node, index) for node in self.inputs])
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Gather from every input; rows of arrays stay rows of arrays."""
+        parts = [read.gather(node, indices) for node in self.inputs]
+        columns = [p.columns for p in parts if isinstance(p, Rows) and isinstance(p.columns, np.ndarray)]
+        if len(columns) == len(parts):
+            return Rows(self.together(columns), len(indices))
+        return [self.together(values) for values in zip(*parts, strict=True)]
+
+    def start(self, read: Reading, position: Position) -> Cursor:
+        """Read the inputs side by side."""
+        return read.begin(self, position) if self.positional else Zipping(self, read, position)
+
+    def label(self) -> str:
+        """Return ``zip`` and the names."""
+        return f"zip({', '.join(self.names or ())}{'strict=True' if self.strict else ''})"
+
+
+class Zipping(Cursor):
+    """Reads streams side by side. Its position is ``[items delivered, each one's position]``."""
+
+    def __init__(self, node: Zip, read: Reading, position: Position) -> None:
+        self.node = node
+        self.count, where = position or (0, [None] * len(node.inputs))
+        self.below = [read.start(source, at) for source, at in zip(node.inputs, where, strict=True)]
+        self.after = list(where)
+
+    def __next__(self) -> Any:
+        values: list[Any] = []
+        for number, cursor in enumerate(self.below):
+            try:
+                values.append(next(cursor))
+            except StopIteration:
+                self.check_ends(number)
+                raise
+        self.count += 1
+        self.after = [cursor.position() for cursor in self.below]
+        return self.node.together(values)
+
+    def check_ends(self, first: int) -> None:
+        """Raise where the inputs should end together and do not."""
+        if not self.node.strict:
+            return
+        for number, cursor in enumerate(self.below):
+            if number < first or (number > first and next(cursor, self) is not self):
+                raise ArgumentError(f"zip(strict=True): input {first} ended after {self.count} items, input {number} did not.")
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.count - 1)
+
+    def position(self) -> Position:
+        """Return the count and every input's position."""
+        return [self.count, self.after]
+
+    def close(self) -> None:
+        """Close the inputs."""
+        for cursor in self.below:
+            cursor.close()
+
+
+@operation
+class Concat(Node):
+    """All items of the first input, then all of the second, and so on."""
+
+    pure = True
+
+    inputs: tuple[Node, ...]
+
+    def check(self) -> None:
+        """Refuse nothing, and inputs behind an endless one."""
+        if not self.inputs:
+            raise ArgumentError("concat(): nothing was given. For example: concat(a, b)")
+        for number, node in enumerate(self.inputs[:-1]):
+            if node.positional and node.length() is None:
+                raise ArgumentError(f"concat(): input {number} has no end, so what stands behind it would never be read.")
+
+    def length(self) -> int | None:
+        """Return the sum of the lengths."""
+        lengths = [node.length() for node in self.inputs]
+        return None if None in lengths else sum(n for n in lengths if n is not None)
+
+    @property
+    def starts(self) -> list[int]:
+        """The place of each input's first item."""
+        return [0, *accumulate(node.length() or 0 for node in self.inputs[:-1])]
+
+    def find(self, index: int) -> tuple[Node, int]:
+        """Return the input that an index falls into, and the index there."""
+        for node, start in zip(reversed(self.inputs), reversed(self.starts), strict=True):
+            if index >= start:
+                return node, index - start
+        raise IndexError(index)
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return an item of the input that the index falls into."""
+        return read.item(*self.find(index))
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Gather from each input what falls into it."""
+        where = np.asarray(indices)
+        starts = np.array(self.starts)
+        which = np.searchsorted(starts, where, side="right") - 1
+        parts = []
+        for number in np.unique(which).tolist():
+            mine = np.flatnonzero(which == number)
+            parts.append((mine, read.gather(self.inputs[number], where[mine] - starts[number])))
+        return merge(parts, len(where))
+
+    def origin(self, index: int, read: Reading) -> object:
+        """Return what the input calls its item."""
+        return read.origin(*self.find(index))
+
+    def start(self, read: Reading, position: Position) -> Cursor:
+        """Read the inputs one after the other."""
+        return read.begin(self, position) if self.positional else Chaining(self, read, position)
+
+    def label(self) -> str:
+        """Return ``concat()``."""
+        return "concat()"
+
+
+class Chaining(Cursor):
+    """Reads streams one after the other. Its position is ``[items delivered, number of the input, its position]``."""
+
+    def __init__(self, node: Concat, read: Reading, position: Position) -> None:
+        self.inputs = node.inputs
+        self.read = read
+        self.count, self.number, below = position or (0, 0, None)
+        self.below = read.start(self.inputs[self.number], below)
+
+    def __next__(self) -> Any:
+        while True:
+            try:
+                value = next(self.below)
+            except StopIteration:
+                if self.number + 1 == len(self.inputs):
+                    raise
+                self.below.close()
+                self.number += 1
+                self.below = self.read.start(self.inputs[self.number], None)
+                continue
+            self.count += 1
+            return value
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.count - 1)
+
+    def position(self) -> Position:
+        """Return the count, the input and its position."""
+        return [self.count, self.number, self.below.position()]
+
+    def close(self) -> None:
+        """Close the input that is open."""
+        self.below.close()

@@ -1,0 +1,159 @@
+"""prefetch: what stands before it runs ahead, in a thread of its own.
+
+    input ──thread──> [ value, position ] × count ──> consumer
+
+A loader's workers run ahead anyway. This is for the steps that run in the caller: behind a filter and its batch, say,
+it lets compaction and collation overlap with training.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from penstock.graph.checking import whole
+from penstock.graph.node import Cursor, Node, Place, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.node import Indices, Position
+    from penstock.graph.reading import Reading
+
+
+@operation
+class Prefetch(Node):
+    """The same items; up to ``count`` of them are computed before they are asked for."""
+
+    pure = True
+
+    input: Node
+    count: int
+
+    def check(self) -> None:
+        """Refuse what is no count."""
+        self.normalise(count=whole(self.count, "prefetch()", "count", least=1))
+
+    def length(self) -> int | None:
+        """Return the length of the input."""
+        return self.input.length()
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return the input's item: by position nothing is ahead of anything."""
+        return read.item(self.input, index)
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Return the input's items."""
+        return read.gather(self.input, indices)
+
+    def start(self, read: Reading, position: Position) -> Cursor:
+        """Read the input in a thread."""
+        return Ahead(self, read, position)
+
+    def label(self) -> str:
+        """Return ``prefetch(n)``."""
+        return f"prefetch({self.count})"
+
+
+class Step(NamedTuple):
+    """What the thread hands over: a value and the position behind it, or the error that ended it."""
+
+    value: Any
+    position: Any
+    error: BaseException | None
+
+
+class Handoff:
+    """A bounded queue between one producer and one consumer, which either may close; nobody ever waits for the dead."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.steps: deque[Step] = deque()
+        self.changed = threading.Condition()
+        self.closed = False
+
+    def put(self, step: Step) -> bool:
+        """Wait for room, then hand over; False where nobody wants it any more."""
+        with self.changed:
+            while len(self.steps) >= self.count and not self.closed:
+                self.changed.wait()
+            if not self.closed:
+                self.steps.append(step)
+                self.changed.notify_all()
+            return not self.closed
+
+    def get(self) -> Step:
+        """Wait for the next step."""
+        with self.changed:
+            while not self.steps and not self.closed:
+                self.changed.wait()
+            if not self.steps:
+                return Step(None, None, StopIteration())
+            step = self.steps.popleft()
+            self.changed.notify_all()
+            return step
+
+    def close(self) -> None:
+        """Wake whoever waits, for the last time."""
+        with self.changed:
+            self.closed = True
+            self.steps.clear()
+            self.changed.notify_all()
+
+
+class Ahead(Cursor):
+    """Takes from the thread. Its position is ``[items delivered, the input's position behind the last of them]``."""
+
+    def __init__(self, node: Prefetch, read: Reading, position: Position) -> None:
+        self.handed, self.after = position or (0, None)
+        self.handoff = Handoff(node.count)
+        arguments = (self.handoff, node.input, read, self.after)
+        self.thread = threading.Thread(target=produce, args=arguments, name="penstock-prefetch", daemon=True)
+        self.thread.start()
+        self.finalizer = weakref.finalize(self, self.handoff.close)
+        self.finalizer.atexit = False
+        self.end: BaseException | None = None
+
+    def __next__(self) -> Any:
+        if self.end is not None:
+            raise self.end
+        step = self.handoff.get()
+        if step.error is not None:
+            self.end = step.error
+            raise step.error
+        self.handed += 1
+        self.after = step.position
+        return step.value
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.handed - 1)
+
+    def position(self) -> Position:
+        """Return the count and the input's position: of what was delivered, not of what was read ahead."""
+        return [self.handed, self.after]
+
+    def close(self) -> None:
+        """Stop the thread at its next item; do not wait for an item that is being computed for long."""
+        self.handoff.close()
+        if self.thread is not threading.current_thread():
+            self.thread.join(timeout=1.0)
+
+
+def produce(handoff: Handoff, node: Node, read: Reading, position: Position) -> None:
+    """Read a node until its end, an error, or until nobody wants more. The body of the thread."""
+    cursor = None
+    try:
+        cursor = read.start(node, position)
+        for value in cursor:
+            if not handoff.put(Step(value, cursor.position(), None)):
+                return
+            del value  # or its memory could not be recycled before the next one is made
+        handoff.put(Step(None, None, StopIteration()))
+    except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the consumer
+        handoff.put(Step(None, None, error))
+    finally:
+        if cursor is not None:
+            cursor.close()

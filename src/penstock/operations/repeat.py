@@ -1,0 +1,131 @@
+"""repeat: a dataset several times, or without end, each round shuffled and augmented anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.graph.checking import whole
+from penstock.graph.items import merge
+from penstock.graph.node import Cursor, Node, Place, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.node import Indices, Position
+    from penstock.graph.reading import Reading
+
+ROUNDS = 1 << 32  # rounds of an endless repetition that one epoch is given, in the numbering of epochs
+
+
+@operation
+class Repeat(Node):
+    """``times`` rounds of the input, or endless ones where it is None.
+
+    A round is an epoch for everything before it: epoch e of ``repeat(n)`` reads the input's epochs e·n to e·n + n − 1.
+    """
+
+    pure = True
+
+    input: Node
+    times: int | None = None
+
+    def check(self) -> None:
+        """Refuse what is no count."""
+        if self.times is not None:
+            remedy = "Leave it out to repeat without end."
+            self.normalise(times=whole(self.times, "repeat()", "times", remedy=remedy))
+
+    @property
+    def positional(self) -> bool:
+        """Whether rounds have positions: the input does, and its length is known and not zero."""
+        return self.input.positional and bool(self.input.length())
+
+    def length(self) -> int | None:
+        """Return the length of all rounds."""
+        n = self.input.length()
+        return None if n is None or self.times is None else n * self.times
+
+    def within(self, read: Reading, number: int) -> Reading:
+        """Return the reading of one round."""
+        return read.at(read.epoch * (ROUNDS if self.times is None else self.times) + number)
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return an item of the round that the index falls into."""
+        number, place = divmod(index, self.input.length() or 1)
+        return self.within(read, number).item(self.input, place)
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Gather round by round; neighbouring places of one round stay a range."""
+        n = self.input.length() or 1
+        if isinstance(indices, range) and indices and indices.start // n == indices[-1] // n:
+            number = indices.start // n
+            shift = number * n
+            inner = range(indices.start - shift, indices.stop - shift, indices.step)
+            return self.within(read, number).gather(self.input, inner)
+        where = np.asarray(indices)
+        rounds = where // n
+        parts = []
+        for number in np.unique(rounds).tolist():
+            mine = np.flatnonzero(rounds == number)
+            parts.append((mine, self.within(read, number).gather(self.input, where[mine] - number * n)))
+        return merge(parts, len(where)) if parts else []
+
+    def origin(self, index: int, read: Reading) -> object:
+        """Return what the source calls the item."""
+        number, place = divmod(index, self.input.length() or 1)
+        return self.within(read, number).origin(self.input, place)
+
+    def start(self, read: Reading, position: Position) -> Cursor:
+        """Read round after round."""
+        return read.begin(self, position) if self.positional else Repeating(self, read, position)
+
+    def label(self) -> str:
+        """Return ``repeat(n)``."""
+        return f"repeat({'' if self.times is None else self.times})"
+
+
+class Repeating(Cursor):
+    """Reads a stream again and again. Its position is ``[items delivered, number of the round, position in it]``."""
+
+    def __init__(self, node: Repeat, read: Reading, position: Position) -> None:
+        self.node = node
+        self.read = read
+        self.count, self.number, below = position or (0, 0, None)
+        self.fruitful = below is not None
+        self.below: Cursor | None = None
+        if node.times is None or self.number < node.times:
+            self.below = node.within(read, self.number).start(node.input, below)
+
+    def __next__(self) -> Any:
+        while self.below is not None:
+            try:
+                value = next(self.below)
+            except StopIteration:
+                self.below.close()
+                self.number += 1
+                last = self.node.times is not None and self.number >= self.node.times
+                if last or not self.fruitful:  # an empty input, repeated without end, would never give an item
+                    self.below = None
+                    break
+                self.fruitful = False
+                self.below = self.node.within(self.read, self.number).start(self.node.input, None)
+                continue
+            self.fruitful = True
+            self.count += 1
+            return value
+        raise StopIteration
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.count - 1)
+
+    def position(self) -> Position:
+        """Return the count, the round and the position in it."""
+        return [self.count, self.number, None if self.below is None else self.below.position()]
+
+    def close(self) -> None:
+        """Close the round that is open."""
+        if self.below is not None:
+            self.below.close()

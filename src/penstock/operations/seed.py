@@ -1,0 +1,51 @@
+"""seed: what every random step behind it derives from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import ArgumentError
+from penstock.graph.checking import whole
+from penstock.graph.node import Cursor, Node, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.node import Indices, Position
+    from penstock.graph.reading import Reading
+
+
+@operation
+class Seed(Node):
+    """The same items; the random steps behind this one derive from ``seed``."""
+
+    pure = True
+
+    input: Node
+    seed: int
+
+    def check(self) -> None:
+        """Refuse what does not fit 64 bits."""
+        seed = whole(self.seed, "seed()", "seed")
+        if seed >= 1 << 64:
+            raise ArgumentError(f"seed(): seed must be below 2**64, not {seed}.")
+        self.normalise(seed=seed)
+
+    def length(self) -> int | None:
+        """Return the length of the input."""
+        return self.input.length()
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return the input's item."""
+        return read.item(self.input, index)
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Return the input's items."""
+        return read.gather(self.input, indices)
+
+    def start(self, read: Reading, position: Position) -> Cursor:
+        """Read the input."""
+        return read.start(self.input, position)
+
+    def label(self) -> str:
+        """Return ``seed(n)``."""
+        return f"seed({self.seed})"

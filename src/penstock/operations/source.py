@@ -1,0 +1,246 @@
+"""Sources with positions: whole numbers, any indexable object, aligned arrays, paths."""
+
+from __future__ import annotations
+
+import glob
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import ArgumentError, ArgumentTypeError
+from penstock.graph.checking import short, whole
+from penstock.graph.context import empty
+from penstock.graph.items import Columns, Rows, each
+from penstock.graph.node import Node, operation
+
+if TYPE_CHECKING:
+    from penstock.graph.node import Indices
+    from penstock.graph.reading import Reading
+
+
+@operation
+class Range(Node):
+    """The whole numbers from 0 to ``count - 1``."""
+
+    pure = True
+
+    count: int
+
+    def check(self) -> None:
+        """Refuse what is not a count."""
+        self.normalise(count=whole(self.count, "range()", "n"))
+
+    def length(self) -> int:
+        """Return the count."""
+        return self.count
+
+    def item(self, index: int, read: Reading) -> int:
+        """Return the index itself."""
+        return index
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[int]:
+        """Return the indices themselves."""
+        return indices if isinstance(indices, range) else indices.tolist()
+
+    def label(self) -> str:
+        """Return ``range(n)``."""
+        return f"range({self.count})"
+
+
+@operation
+class Items(Node):
+    """The entries of any object with ``len`` and ``[i]``: lists, sequences, map-style datasets."""
+
+    entries: Any
+
+    def check(self) -> None:
+        """Refuse what has no positions."""
+        x = self.entries
+        if isinstance(x, Mapping):
+            raise ArgumentTypeError(
+                f"items(): a {type(x).__name__} has keys, not positions: {short(x)}. "
+                "Use items(list(x.items())), or arrays(**x) for columns of equal length."
+            )
+        if isinstance(x, (str, bytes)):
+            raise ArgumentTypeError(f"items(): {short(x)} is one text, not many items. Use items([…]), or files(pattern).")
+        if not (hasattr(type(x), "__len__") and hasattr(type(x), "__getitem__")):
+            raise ArgumentTypeError(
+                f"items(): {short(x)} lacks len() or [i]. For what can only be read from the front, use stream()."
+            )
+
+    def length(self) -> int:
+        """Return ``len`` of the object."""
+        return len(self.entries)
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return one entry."""
+        return self.entries[index]
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Return many entries, through ``__getitems__`` where the object offers it, as PyTorch's datasets may."""
+        where = indices if isinstance(indices, range) else indices.tolist()
+        entries = self.entries
+        bulk = getattr(entries, "__getitems__", None)
+        if bulk is not None:
+            found = list(bulk(list(where)))
+            if len(found) != len(where):
+                raise ArgumentError(f"{type(entries).__name__}.__getitems__ gave {len(found)} items for {len(where)}.")
+            return found
+        if type(entries) is list and isinstance(where, range) and where.step == 1:
+            return entries[where.start : where.stop]
+        item = read.item
+        return [item(self, index) for index in where]
+
+    def label(self) -> str:
+        """Return the kind of object and its length."""
+        return f"items({type(self.entries).__name__} of {len(self.entries)})"
+
+
+@operation
+class Arrays(Node):
+    """Aligned rows of arrays, gathered by whole index vectors."""
+
+    pure = True
+
+    columns: Columns
+
+    def check(self) -> None:
+        """Make arrays of lists; refuse columns of different lengths."""
+        if isinstance(self.columns, (tuple, dict)) and not self.columns:
+            raise ArgumentError("arrays(): nothing was given. For example: arrays(x, y) or arrays(image=x, label=y)")
+        self.normalise(columns=each(self.columns, as_column))
+        lengths = {name: len(column) for name, column in self.named()}
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+            raise ArgumentError(f"arrays(): rows must be aligned, but {said}. Cut them to one length first.")
+
+    def named(self) -> list[tuple[str, NDArray[Any]]]:
+        """Return the columns with what a person would call them."""
+        c = self.columns
+        if isinstance(c, dict):
+            return list(c.items())
+        return [(f"array {k}", a) for k, a in enumerate(c if isinstance(c, tuple) else (c,))]
+
+    def length(self) -> int:
+        """Return the number of rows."""
+        return len(self.named()[0][1])
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return one row, copied: a function that changes its item in place must not change the source."""
+        return each(self.columns, lambda c: c[index].copy() if c.ndim > 1 else c[index])
+
+    def gather(self, indices: Indices, read: Reading) -> Rows:
+        """Return many rows at once."""
+        count = len(indices)
+        if isinstance(indices, range):
+            rows = slice(indices.start, indices.stop if indices.stop >= 0 else None, indices.step) if count else slice(0)
+            return Rows(each(self.columns, lambda c: sliced(c, rows, count)), count)
+        return Rows(each(self.columns, lambda c: taken(c, indices, count)), count)
+
+    def label(self) -> str:
+        """Return the shape and type of every column."""
+        names = isinstance(self.columns, dict)
+        parts = [
+            f"{f'{name}: ' if names else ''}{'×'.join(map(str, a.shape))} {a.dtype.str.lstrip('<|=')}"
+            for name, a in self.named()
+        ]
+        return f"arrays({', '.join(parts)})"
+
+
+def as_column(value: Any) -> NDArray[Any]:
+    """Return an array with at least one axis; memory maps stay what they are."""
+    try:
+        array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    except ValueError:
+        raise ArgumentError(f"arrays(): {short(value)} has rows of different lengths. Use items() for such rows.") from None
+    if array.ndim == 0:
+        raise ArgumentTypeError(f"arrays(): {short(value)} is not an array with rows.")
+    return array
+
+
+def sliced(column: NDArray[Any], rows: slice, count: int) -> NDArray[Any]:
+    """Copy neighbouring rows into new memory."""
+    out = empty((count, *column.shape[1:]), column.dtype)
+    np.copyto(out, column[rows])
+    return out
+
+
+def taken(column: NDArray[Any], indices: NDArray[np.int64], count: int) -> NDArray[Any]:
+    """Gather rows into new memory. ``mode="clip"`` because with "raise" NumPy fills a buffer first and copies it."""
+    out = empty((count, *column.shape[1:]), column.dtype)
+    return column.take(indices, 0, out, "clip")
+
+
+@operation
+class Files(Node):
+    """The paths that match patterns, sorted; kept as one block of text, not as Python strings.
+
+    A list of Python strings would be copied into every worker, page by page, as reference counts are touched
+    (pytorch#13246); a block of text and an array of its ends are shared.
+    """
+
+    pure = True
+
+    patterns: tuple[str, ...]
+    text: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+
+    def length(self) -> int:
+        """Return the number of paths."""
+        return len(self.ends)
+
+    def item(self, index: int, read: Reading) -> str:
+        """Return one path."""
+        start = self.ends[index - 1] if index else 0
+        return os.fsdecode(self.text[start : self.ends[index]].tobytes())
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[str]:
+        """Return many paths."""
+        where = np.asarray(indices)
+        ends = self.ends[where].tolist()
+        starts = np.where(where > 0, self.ends[where - 1], 0).tolist()
+        text = memoryview(self.text)
+        return [os.fsdecode(bytes(text[a:b])) for a, b in zip(starts, ends, strict=True)]
+
+    def origin(self, index: int, read: Reading) -> object:
+        """Return the path itself."""
+        return self.item(index, read)
+
+    def label(self) -> str:
+        """Return the patterns."""
+        return f"files({', '.join(map(repr, self.patterns))})"
+
+    def fingerprint(self) -> str:
+        """Return the patterns, the number of paths and their check sum: a state belongs to these very files."""
+        return f"{self.label()} of {len(self.ends)}, crc {zlib.crc32(self.text):08x}"
+
+
+def find_files(patterns: tuple[Any, ...]) -> Files:
+    """Return the source of all paths that match, each once, in the order of their bytes: the same on every machine.
+
+    Raises:
+        ArgumentTypeError: a pattern is no path.
+        ArgumentError: no pattern was given, or one matches nothing.
+    """
+    if not patterns:
+        raise ArgumentError('files(): no pattern was given. For example: files("photos/**/*.jpg")')
+    names: list[str] = []
+    found: set[bytes] = set()
+    for pattern in patterns:
+        if not isinstance(pattern, (str, os.PathLike)):
+            raise ArgumentTypeError(f"files(): a pattern must be text or a path, not {short(pattern)}.")
+        name = os.path.expanduser(os.fspath(pattern))
+        names.append(name)
+        hits = [os.fsencode(p) for p in glob.iglob(name, recursive=True) if not os.path.isdir(p)]
+        if not hits:
+            hint = f" It is a folder: did you mean {os.path.join(name, '**', '*')!r}?" if os.path.isdir(name) else ""
+            raise ArgumentError(f"files(): nothing matches {name!r} in {os.getcwd()}.{hint}")
+        found.update(hits)
+    paths = sorted(found)
+    text = np.frombuffer(b"".join(paths), np.uint8)
+    ends = np.cumsum([len(p) for p in paths], dtype=np.int64)
+    return Files(tuple(names), text, ends)

@@ -1,0 +1,1 @@
+"""How items travel: recycled memory, and the encoding of items in it."""

@@ -1,0 +1,100 @@
+"""Frames between a trainer and the worker processes that it started: items as a pickle and buffers beside it.
+
+    items ──pickle 5──> payload │ buffers ──> slabs     (those that already lie in one stay where they are)
+
+Pickle is allowed here and nowhere else: both ends are one program. Arrays below ``SMALL`` bytes stay inside the payload;
+a payload that is itself large goes into a slab.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from penstock.transport.slab import SMALL, Arena, Borrowed, Root, address
+
+
+class Extent(NamedTuple):
+    """A stretch of an arena that belongs to a slab."""
+
+    slab: int
+    offset: int
+    nbytes: int
+
+
+class Packed(NamedTuple):
+    """Items, ready to be sent."""
+
+    payload: bytes
+    """The pickle; empty where it lies in the last extent."""
+    extents: list[Extent]
+    spilled: bool
+    """Whether the last extent is the payload."""
+
+
+def pack(value: Any, arena: Arena) -> Packed:
+    """Encode a value; its large buffers end up in the arena's slabs.
+
+    Args:
+        value: anything that pickle or cloudpickle can handle.
+        arena: the worker's.
+    """
+    extents: list[Extent] = []
+    copies: list[Root] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        with buffer.raw() as raw:
+            nbytes = raw.nbytes
+            if nbytes < SMALL:
+                return True  # stays inside the pickle
+            array: Root = np.frombuffer(raw, np.uint8)
+        where = address(array)
+        slab = arena.slab_at(where, nbytes)
+        if slab is None:
+            slab, root = arena.lease(nbytes)
+            np.copyto(root[:nbytes], array)
+            copies.append(root)
+            where = address(root)
+        extents.append(Extent(slab, where - arena.map.start, nbytes))
+        return False
+
+    try:
+        payload = pickle.dumps(value, 5, buffer_callback=keep)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        payload = b""
+    if not payload:
+        extents.clear()  # a class of __main__, or a lambda: pickled by value, which takes longer
+        payload = cloudpickle.dumps(value, 5, buffer_callback=keep)
+    spilled = len(payload) >= SMALL
+    if spilled:
+        slab, root = arena.lease(len(payload))
+        root[: len(payload)] = np.frombuffer(payload, np.uint8)
+        copies.append(root)
+        extents.append(Extent(slab, address(root) - arena.map.start, len(payload)))
+        payload = b""
+    for extent in extents:
+        arena.map.flags[extent.slab] = 1  # from here on the trainer's, until it clears the byte
+    return Packed(payload, extents, spilled)
+
+
+def unpack(payload: memoryview | bytes, extents: list[Extent], borrowed: Borrowed, *, spilled: bool) -> Any:
+    """Decode a value; its large buffers are views of the slabs.
+
+    One lease for each slab: several arrays may lie in one, and it is free when the last of them dies.
+    """
+    leases: dict[int, tuple[int, Root]] = {}
+    for slab in {extent.slab for extent in extents}:
+        mine = [extent for extent in extents if extent.slab == slab]
+        start = min(extent.offset for extent in mine)
+        stop = max(extent.offset + extent.nbytes for extent in mine)
+        leases[slab] = (start, borrowed.adopt(slab, start, stop - start))
+    buffers = []
+    for slab, offset, nbytes in extents:
+        start, root = leases[slab]
+        buffers.append(root if len(root) == nbytes else root[offset - start : offset - start + nbytes])
+    if spilled:
+        return pickle.loads(buffers[-1], buffers=buffers[:-1])  # noqa: S301  from a process that we started
+    return pickle.loads(payload, buffers=buffers)  # noqa: S301

@@ -1,0 +1,107 @@
+"""Shipment: a description on its way to the workers, once, in memory that they all share.
+
+    ┌ payload length, table of buffers ┐┌ pickle ┐┌ array ┐┌ array ┐ …
+
+The pickle's buffers, which are the contiguous arrays wherever they stand inside the description, lie beside it; workers
+map the file and look at them in place, read-only. A memory map of a file travels as the file's name and place.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import pickle
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from penstock.transport.slab import PAGE, create
+
+HEAD = struct.Struct("<qq")
+ALIGN = 64
+
+
+class Pickler(cloudpickle.Pickler):
+    """Pickles functions by value where they cannot be imported, arrays beside the stream, memory maps by reference."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Return how an object travels, or NotImplemented for the usual way."""
+        if type(obj) is np.memmap:
+            found = mapped(obj)
+            if found is not None:
+                return found
+        return super().reducer_override(obj)
+
+
+def mapped(array: np.memmap[Any, Any]) -> tuple[Any, ...] | None:
+    """Return how to map an array's file again, or None where that is not possible."""
+    base = array
+    while isinstance(base.base, np.memmap):
+        base = base.base
+    source = base.base
+    if not isinstance(source, mmap.mmap) or array.filename is None or not os.path.exists(array.filename):
+        return None
+    start = base.offset - base.offset % mmap.ALLOCATIONGRANULARITY
+    beginning = np.frombuffer(source, np.uint8).__array_interface__["data"][0]
+    offset = start + array.__array_interface__["data"][0] - beginning
+    return remap, (os.path.abspath(array.filename), offset, array.shape, array.dtype, array.strides)
+
+
+def remap(name: str, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...]) -> Any:
+    """Map a part of a file again, for reading."""
+    first = offset + sum(min(0, (n - 1) * s) for n, s in zip(shape, strides, strict=True))
+    last = offset + sum(max(0, (n - 1) * s) for n, s in zip(shape, strides, strict=True)) + dtype.itemsize
+    if not all(shape):
+        return np.empty(shape, dtype)
+    memory = np.memmap(name, np.uint8, "r", first, (last - first,))
+    return np.ndarray(shape, dtype, memory, offset - first, strides)
+
+
+def ship(value: Any) -> tuple[int, int]:
+    """Write a value into a new file in memory; return its descriptor and size."""
+    buffers: list[pickle.PickleBuffer] = []
+    stream = io.BytesIO()
+    Pickler(stream, 5, buffer_callback=lambda b: small(b) or buffers.append(b)).dump(value)  # type: ignore[func-returns-value]
+    payload = stream.getbuffer()
+    raws = [buffer.raw() for buffer in buffers]
+    offsets = []
+    top = HEAD.size * (1 + len(raws)) + len(payload)
+    for raw in raws:
+        top = -(-top // ALIGN) * ALIGN
+        offsets.append(top)
+        top += raw.nbytes
+    size = -(-top // PAGE) * PAGE
+    fd = create("penstock-description", size)
+    try:
+        os.posix_fallocate(fd, 0, size)
+        with mmap.mmap(fd, size) as memory:
+            HEAD.pack_into(memory, 0, len(payload), len(raws))
+            for number, (offset, raw) in enumerate(zip(offsets, raws, strict=True), 1):
+                HEAD.pack_into(memory, HEAD.size * number, offset, raw.nbytes)
+                memory[offset : offset + raw.nbytes] = raw
+            start = HEAD.size * (1 + len(raws))
+            memory[start : start + len(payload)] = payload
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, size
+
+
+def small(buffer: pickle.PickleBuffer) -> bool:
+    """Tell whether a buffer had better stay inside the pickle."""
+    with buffer.raw() as raw:
+        return raw.nbytes < PAGE
+
+
+def unship(fd: int, size: int) -> Any:
+    """Read a value; its arrays are views of the file."""
+    memory = memoryview(mmap.mmap(fd, size, prot=mmap.PROT_READ))
+    length, count = HEAD.unpack_from(memory, 0)
+    extents: Sequence[tuple[int, int]] = [HEAD.unpack_from(memory, HEAD.size * k) for k in range(1, count + 1)]
+    start = HEAD.size * (1 + count)
+    buffers = [memory[offset : offset + nbytes] for offset, nbytes in extents]
+    return pickle.loads(memory[start : start + length], buffers=buffers)  # noqa: S301  from the process that started us

@@ -1,0 +1,161 @@
+"""Slabs: recycled shared memory for arrays.
+
+An arena is one anonymous file in memory (memfd) per worker process, mapped by the worker and by the trainer. It belongs to
+its worker, who alone cuts slabs from it and chooses among the free ones:
+
+    ┌ control page(s): one byte per slab ┐┌ slab 0 ┐┌ slab 1 ┐ … (cut as needed, never moved)
+      0 the worker's    1 lent to the trainer
+
+The worker sets a slab's byte before it sends a batch that lies in it; the trainer clears it when the last view dies.
+No message goes back. If the worker dies, nothing is to be tidied up: its arena lives exactly as long as somebody
+still looks into it, and its successor brings an arena of its own. A file in memory has no name, so nothing can be left
+behind in /dev/shm, and none of its limits apply.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.errors import UnsupportedPlatform
+from penstock.graph.context import PAGE, Memory, rounded, shaped, size_of
+
+Root = NDArray[np.uint8]
+
+SMALL = 1 << 14  # below this many bytes ordinary memory and a copy are cheaper than a lease
+SLABS = 1 << 16  # of one arena at the most: the size of its control block
+LARGEST = 1 << 36  # address space of one arena; pages that are never touched cost nothing
+
+
+def address(array: NDArray[Any]) -> int:
+    """Return where an array's memory begins."""
+    where: int = array.__array_interface__["data"][0]
+    return where
+
+
+class Mapped:
+    """An arena mapped into this process."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.size = size
+        self.memory = mmap.mmap(fd, size)
+        self.flags: Root = np.frombuffer(self.memory, np.uint8, SLABS)
+        whole: Root = np.frombuffer(self.memory, np.uint8)
+        self.start = address(whole)
+
+    def lease(self, offset: int, nbytes: int) -> Root:
+        """Return a fresh array over a part of the arena; its base is the mapping itself."""
+        return np.frombuffer(self.memory, np.uint8, nbytes, offset)
+
+
+def create(name: str, size: int) -> int:
+    """Make an anonymous file in memory; return its descriptor."""
+    if not hasattr(os, "memfd_create"):
+        raise UnsupportedPlatform(
+            "Processes needs memfd_create, which this operating system does not have. Use Threads(n) here."
+        )
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(fd, size)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def arena_size() -> int:
+    """Return how much address space an arena gets: as much as the machine has memory, within a limit."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(max(physical, 1 << 28), LARGEST) // PAGE * PAGE
+
+
+class Arena(Memory):
+    """The worker's side: cuts slabs, chooses among the free ones, and knows which the trainer still looks into."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
+        self.map = Mapped(fd, size)
+        self.offsets: list[int] = []
+        self.sizes: list[int] = []
+        self.top = -(-SLABS // PAGE) * PAGE
+        self.live: dict[int, weakref.ref[Root]] = {}  # slabs that something in this process still looks into
+        self.lock = threading.RLock()  # a finalizer may come at any allocation
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return an array in shared memory, or in ordinary memory where a copy is cheaper."""
+        nbytes = size_of(shape, dtype)
+        if nbytes < SMALL:
+            return np.empty(shape, dtype)
+        return shaped(self.lease(nbytes)[1], shape, dtype)
+
+    def lease(self, nbytes: int) -> tuple[int, Root]:
+        """Return a free slab's number and a fresh array over it.
+
+        Raises:
+            MemoryError: there is neither a free slab nor room for a new one.
+        """
+        with self.lock:
+            slab = self._find(nbytes)
+            root = self.map.lease(self.offsets[slab], self.sizes[slab])
+            self.live[slab] = weakref.ref(root, lambda _, slab=slab: self.live.pop(slab, None))  # type: ignore[misc]
+            return slab, root
+
+    def _find(self, nbytes: int) -> int:
+        count = len(self.offsets)
+        best = -1
+        limit = 2 * rounded(nbytes)
+        # The latest freed would be warmest in the cache; the lowest number is nearly that, and keeps the set small.
+        for slab in np.flatnonzero(self.map.flags[:count] == 0).tolist():
+            size = self.sizes[slab]
+            if nbytes <= size <= limit and slab not in self.live and (best < 0 or size < self.sizes[best]):
+                best = slab
+        return best if best >= 0 else self._cut(rounded(nbytes))
+
+    def _cut(self, size: int) -> int:
+        count = len(self.offsets)
+        if count >= SLABS or self.top + size > self.map.size:
+            raise MemoryError(
+                f"no room for {size:,} bytes more: this worker's shared memory holds {self.top:,} bytes in {count} slabs. "
+                "Keep fewer batches at a time, or copy those that you keep."
+            )
+        os.posix_fallocate(self.fd, self.top, size)  # full memory is an OSError here, not a SIGBUS later
+        self.offsets.append(self.top)
+        self.sizes.append(size)
+        self.top += size
+        return count
+
+    def slab_at(self, where: int, nbytes: int) -> int | None:
+        """Return the slab that a stretch of memory lies in, or None where it is not the arena's."""
+        offset = where - self.map.start
+        if not 0 <= offset < self.top:
+            return None
+        low, high = 0, len(self.offsets)
+        while low < high:
+            middle = (low + high) // 2
+            if self.offsets[middle] <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        slab = low - 1
+        inside = slab >= 0 and offset + nbytes <= self.offsets[slab] + self.sizes[slab]
+        return slab if inside else None
+
+
+class Borrowed:
+    """The trainer's side of an arena: leases of what a worker has lent."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.map = Mapped(fd, size)
+
+    def adopt(self, slab: int, offset: int, nbytes: int) -> Root:
+        """Return an array over a lent slab; when its last view dies, the worker may use the slab again."""
+        root = self.map.lease(offset, nbytes)
+        finalizer = weakref.finalize(root, self.map.flags.__setitem__, slab, 0)
+        finalizer.atexit = False
+        return root

@@ -1,0 +1,116 @@
+"""The verdict on a run: did training wait for data, how much, and what would help.
+
+The consumer's time is either spent in ``next`` (it waits for data) or outside (it trains). That is all a verdict needs,
+and it costs two readings of the clock per item.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from penstock.graph.execution import Executor, Tally
+
+BOUND = 0.05  # share of the time spent waiting, above which a run is called input-bound
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the epoch that is being read, or was read last. Printing it gives a text for people."""
+
+    epoch: int
+    """Its number."""
+    pipeline: str
+    """The dataset, in one line."""
+    executor: str
+    """Where the work ran."""
+    items: int
+    """Items taken (batches, where the dataset gives batches)."""
+    seconds: float
+    """From the beginning to the last item taken."""
+    waited: float
+    """Seconds of these that the loop waited for data."""
+    first: float
+    """Seconds until the first item, the start of the workers included."""
+    busy: float
+    """Seconds of work in all workers since the loader began; 0 in line."""
+    nbytes: int
+    """Bytes that came through shared memory since the loader began."""
+    replaced: int
+    """Workers that died and were replaced since the loader began."""
+    limited_by_bytes: bool
+    """Whether the window was as large as its bytes, not its count, allowed."""
+
+    @property
+    def waiting(self) -> float:
+        """The share of the time that the loop waited for data, without the wait for the first item."""
+        seconds = self.seconds - self.first
+        return max(0.0, self.waited - self.first) / seconds if seconds > 0 else 0.0
+
+    @property
+    def input_bound(self) -> bool:
+        """Whether data, not training, set the pace."""
+        return self.waiting > BOUND
+
+    @property
+    def verdict(self) -> str:
+        """The conclusion in one sentence."""
+        if not self.items:
+            return "nothing has been read yet"
+        if self.input_bound:
+            return f"input-bound: the loop waited for data {self.waiting:.0%} of the time; more workers, or less work per item"
+        return f"not input-bound: the loop waited for data {self.waiting:.1%} of the time"
+
+    def __str__(self) -> str:
+        rate = self.items / self.seconds if self.seconds else 0.0
+        lines = [
+            self.pipeline,
+            f"epoch {self.epoch}, {self.executor}",
+            f"{self.items:,} items in {self.seconds:.2f} s ({rate:,.1f}/s), the first after {self.first:.2f} s",
+            self.verdict,
+        ]
+        if self.nbytes:
+            lines.append(f"{self.nbytes / 1e6:,.1f} MB came through shared memory or messages")
+        if self.replaced:
+            lines.append(f"{self.replaced} worker{'s' if self.replaced > 1 else ''} died and {'were' if self.replaced > 1 else 'was'} replaced")
+        if self.limited_by_bytes:
+            lines.append("the window was limited by its bytes; loader(window_bytes=…) widens it")
+        return "\n".join(lines)
+
+
+class Watch:
+    """Keeps the consumer's time."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin an epoch."""
+        self.began = self.last = time.perf_counter()
+        self.items = 0
+        self.waited = 0.0
+        self.first = 0.0
+
+    def taken(self, asked: float, now: float) -> None:
+        """Note that an item was taken."""
+        self.waited += now - asked
+        if not self.items:
+            self.first = now - self.began
+        self.items += 1
+        self.last = now
+
+    def report(self, *, epoch: int, pipeline: str, executor: Executor, tally: Tally | None, replaced: int) -> Report:
+        """Return the report."""
+        return Report(
+            epoch=epoch,
+            pipeline=pipeline,
+            executor=repr(executor),
+            items=self.items,
+            seconds=self.last - self.began,
+            waited=self.waited,
+            first=self.first,
+            busy=tally.busy if tally else 0.0,
+            nbytes=tally.nbytes if tally else 0,
+            replaced=replaced,
+            limited_by_bytes=bool(tally and tally.full),
+        )
