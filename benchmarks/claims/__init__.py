@@ -1,0 +1,4 @@
+"""The claims, one file each."""
+
+ORDER = ("transport", "transport_copy", "arrays", "overhead", "images")
+"""The order in which a run of all claims tells them; others follow by name."""

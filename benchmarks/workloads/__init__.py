@@ -1,0 +1,1 @@
+"""Work that several claims share, and the hand-made limits."""
