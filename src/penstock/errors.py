@@ -51,11 +51,11 @@ class ClosedError(PenstockError, RuntimeError):
     """A loader, or an iterator of it, that was used after its end."""
 
 
-class EndedQuietly(PenstockError, RuntimeError):  # noqa: N818  it names what happened, as StopIteration does
+class EndedQuietly(PenstockError, RuntimeError):
     """A user function raised StopIteration, which would have ended the epoch without a word."""
 
 
-class UnsupportedPlatform(PenstockError, RuntimeError):  # noqa: N818
+class UnsupportedPlatform(PenstockError, RuntimeError):
     """A part of Penstock that needs what this operating system does not have."""
 
 

@@ -1,7 +1,7 @@
 """Loader: a dataset being read. The only thing in Penstock that has a state.
 
-    description ──> Work ──> session (workers) ──> desk ──> cursor ──> your loop
-                                                             └── position: the state
+description ──> Work ──> session (workers) ──> desk ──> cursor ──> your loop
+└── position: the state
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.errors import ArgumentError, ArgumentTypeError, ClosedError, LedgerError, LengthError, WorkerError
 from penstock.executors.inline import Inline
-from penstock.executors.window import Afar, Desk, Limits
+from penstock.executors.window import Afar, Desk
 from penstock.graph import position as states
 from penstock.graph.checking import short, whole
 from penstock.graph.context import heap
-from penstock.graph.execution import Executor, Session, Work, Worker
+from penstock.graph.drawing import line
+from penstock.graph.execution import Executor, Limits, Session, Work, Worker
 from penstock.graph.node import Cursor, Node
 from penstock.graph.reading import Reading
 from penstock.operations.batch import Batch
@@ -50,7 +51,7 @@ def sharded(node: Node, rank: int, world: int) -> Node:
 
 def checked_shard(shard: object) -> tuple[int, int]:
     """Return (rank, world), or refuse what is no such pair."""
-    if not isinstance(shard, (tuple, list)) or len(shard) != 2:  # noqa: PLR2004
+    if not isinstance(shard, (tuple, list)) or len(shard) != 2:
         raise ArgumentTypeError(f"loader(): shard must be (rank, world size), not {short(shard)}.")
     world = whole(shard[1], "loader()", "the world size", least=1)
     rank = whole(shard[0], "loader()", "the rank")
@@ -117,7 +118,8 @@ class Loader(Generic[T]):
         executor = Inline() if workers is None else workers
         if not isinstance(executor, Executor):
             raise ArgumentTypeError(
-                f"loader(): workers must say where work runs, for example Threads(4) or Processes(4), not {short(workers)}."
+                "loader(): workers must say where work runs, for example Threads(4) or Processes(4), "
+                f"not {short(workers)}."
             )
         self._node = node
         self._shard = (0, 1) if shard is None else checked_shard(shard)
@@ -202,8 +204,7 @@ class Loader(Generic[T]):
         """Return the verdict on the epoch that is being read, or was read last."""
         engine = self._engine
         return self._watch.report(
-            epoch=self._epoch,
-            pipeline=repr(self._node),
+            pipeline=line(self._node),
             executor=engine.executor,
             tally=engine.desk.tally if engine.desk is not None else None,
             replaced=engine.session.replaced if engine.session is not None else 0,
@@ -219,12 +220,14 @@ class Loader(Generic[T]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._engine.closed else f"epoch {self._epoch}"
-        return f"<Loader of {self._node!r}, {self._engine.executor!r}, {state}>"
+        return f"<Loader of {line(self._node)}, {self._engine.executor!r}, {state}>"
 
 
 class Epoch(Iterator[T]):
@@ -239,7 +242,7 @@ class Epoch(Iterator[T]):
         self._watch = loader._watch  # noqa: SLF001
         self._cursor: Cursor | None = None
         self._over = False
-        self._watch.begin()
+        self._watch.begin(loader.epoch)
 
     def __next__(self) -> T:
         cursor = self._cursor or self._open()
@@ -271,7 +274,7 @@ class Epoch(Iterator[T]):
         planned, reached = loader._node.length(), cursor.position()  # noqa: SLF001
         self.close()
         if loader._node.positional and reached != planned:  # noqa: SLF001
-            raise LedgerError(f"the epoch ended at item {reached} of {planned}. This is a fault of Penstock: please report it.")
+            raise LedgerError(f"the epoch ended at item {reached} of {planned}: a fault of Penstock. Please report it.")
         loader._epoch += 1  # noqa: SLF001
         loader._position = None  # noqa: SLF001
 

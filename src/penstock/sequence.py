@@ -99,7 +99,7 @@ class Sequence(Dataset[T_co]):
 
 def counted(count: int, where: str) -> int:
     """Return a count, checked."""
-    from penstock.graph.checking import whole  # noqa: PLC0415
+    from penstock.graph.checking import whole
 
     return whole(count, where, "count")
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 from penstock.errors import ArgumentTypeError
 from penstock.graph import drawing
 from penstock.graph.checking import short, whole
+from penstock.graph.execution import Limits
 from penstock.graph.items import stack
 from penstock.graph.node import Node, ordered
 from penstock.graph.reading import Plan, Reading
-from penstock.loader import Limits, Loader
+from penstock.loader import Loader
 from penstock.operations.batch import Batch
 from penstock.operations.epoch import Epoch
 from penstock.operations.filter import Filter
@@ -47,7 +48,7 @@ class Dataset(Generic[T_co]):
         raise AttributeError(f"a dataset is immutable; {name!r} cannot be set. Every method returns a new dataset.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.node,)  # type: ignore[attr-defined]
+        return type(self), (self.node,)
 
     node: Node
 
@@ -58,9 +59,13 @@ class Dataset(Generic[T_co]):
     # -- operations
 
     @overload
-    def map(self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False) -> Sequence[U]: ...
+    def map(  # type: ignore[misc]  # mypy wants a self type above Dataset; below it is what is meant
+        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False
+    ) -> Sequence[U]: ...
     @overload
-    def map(self: Stream[T_co], function: Callable[..., U], *, rng: bool = False) -> Stream[U]: ...
+    def map(  # type: ignore[misc]
+        self: Stream[T_co], function: Callable[..., U], *, rng: bool = False
+    ) -> Stream[U]: ...
     def map(self, function: Callable[..., U], *, rng: bool = False) -> Any:
         """Send every item through a function; behind ``batch``, every batch.
 
@@ -85,11 +90,11 @@ class Dataset(Generic[T_co]):
         return cast("Stream[T_co]", self._wrap(Filter(self.node, predicate)))
 
     @overload
-    def batch(
+    def batch(  # type: ignore[misc]
         self: Sequence[T_co], size: int, *, last: str = "keep", collate: Callable[[Any], Any] | None = None
     ) -> Sequence[Any]: ...
     @overload
-    def batch(
+    def batch(  # type: ignore[misc]
         self: Stream[T_co], size: int, *, last: str = "keep", collate: Callable[[Any], Any] | None = None
     ) -> Stream[Any]: ...
     def batch(self, size: int, *, last: str = "keep", collate: Callable[[Any], Any] | None = None) -> Any:
@@ -142,8 +147,8 @@ class Dataset(Generic[T_co]):
                 break
             if isinstance(node, Shuffle) or (isinstance(node, Map) and node.rng):
                 raise ArgumentTypeError(
-                    f"seed({made.seed}) stands behind {node.label()}, which it would not reach: a seed is for the steps "
-                    "behind it. Put .seed() before the first random step."
+                    f"seed({made.seed}) stands behind {node.label()}, which it would not reach: a seed is for the "
+                    "steps behind it. Put .seed() before the first random step."
                 )
         return cast("Self", self._wrap(made))
 
@@ -213,7 +218,7 @@ class Dataset(Generic[T_co]):
         >>> next(ps.range(100).resume({"epoch": 0, "position": 42}))
         42
         """
-        if not isinstance(state, Mapping) or "position" not in state:
+        if not isinstance(state, Mapping) or "position" not in state:  # type: ignore[redundant-expr]
             raise ArgumentTypeError(f"resume(): this is not a loader's state: {short(state)}.")
         epoch = whole(state.get("epoch", 0), "resume()", "epoch")
         return Reading(Plan(self.node), epoch).start(self.node, state["position"])

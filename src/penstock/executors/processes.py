@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import pickle
 import select
 import signal
 import socket
@@ -26,15 +25,16 @@ from typing import NamedTuple
 import cloudpickle
 import numpy as np
 
-from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerNotStarted
+from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerError, WorkerNotStarted
 from penstock.executors import worker as w
 from penstock.executors.nursery import STATUS, registry
 from penstock.graph.checking import whole
+from penstock.graph.context import PAGE
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Ticket, Work, Worker
 from penstock.transport.failure import unpack_error
 from penstock.transport.frame import Extent, unpack
 from penstock.transport.shipment import ship
-from penstock.transport.slab import PAGE, Arena, Borrowed, Root, arena_size, create
+from penstock.transport.slab import Arena, Borrowed, Root, arena_size, create
 
 INLINE = 1 << 12  # bytes of elements that travel inside a ticket; more go through a slab
 OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
@@ -107,24 +107,47 @@ class ProcessSession(Session):
         self.waiting: deque[int] = deque()
         self.finished: deque[Outcome] = deque()
         self.buffer = bytearray(w.MESSAGE + 4096)
-        self.watch = select.epoll()
-        self.wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self.watch.register(self.wake, select.EPOLLIN)
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
-            registry.hire()
-            self.size = arena_size()
-            self.tickets, self.queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self.tickets.setblocking(False)
-            self.board_fd = create("penstock-board", PAGE * -(-count * w.SLOT * 8 // PAGE))
-            self.board_map = mmap.mmap(self.board_fd, 0)
-            self.board = memoryview(self.board_map).cast("q")
-            self.parcels_fd = create("penstock-parcels", self.size)
-            self.parcels = Arena(self.parcels_fd, self.size)
-            self.work_fd, self.work_size = ship(work)
+        self.held = contextlib.ExitStack()  # what is to be given back, the last first
+        try:
+            self.open(work)
             for number in range(count):
                 self.spawn(number)
-            undo.pop_all()
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self, work: Work) -> None:
+        """Make all that the workers share."""
+        hold = self.held.callback
+        registry.hire()
+        hold(self.release)
+        self.watch = select.epoll()
+        hold(self.watch.close)
+        self.wake = os.eventfd(0, os.EFD_CLOEXEC)
+        hold(os.close, self.wake)
+        self.watch.register(self.wake, select.EPOLLIN)
+        self.tickets, self.queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        hold(self.tickets.close)
+        hold(self.queue.close)
+        self.tickets.setblocking(False)
+        self.size = arena_size()
+        self.board_fd = create("penstock-board", PAGE * -(-self.count * w.SLOT * 8 // PAGE))
+        hold(os.close, self.board_fd)
+        shared = mmap.mmap(self.board_fd, 0)
+        hold(shared.close)
+        self.board = memoryview(shared).cast("q")
+        hold(self.board.release)
+        self.parcels_fd = create("penstock-parcels", self.size)
+        hold(os.close, self.parcels_fd)
+        self.parcels = Arena(self.parcels_fd, self.size)
+        self.work_fd, self.work_size = ship(work)
+        hold(os.close, self.work_fd)
+        hold(self.end_workers)
+
+    def release(self) -> None:
+        """Let the nursery know; in a fork of the trainer, it is not ours."""
+        if self.owner == os.getpid():
+            registry.release()
 
     # -- workers
 
@@ -268,6 +291,8 @@ class ProcessSession(Session):
         number, seconds, count, kind = w.OUTCOME.unpack_from(self.buffer)
         if kind == w.BROKEN:
             text = bytes(memoryview(self.buffer)[w.OUTCOME.size : size]).decode(errors="replace")
+            if self.board[w.SLOT * slot.number + w.READY]:
+                raise WorkerError(f"worker {slot.number} failed, not the item that it was at. It said:\n{text}")
             raise WorkerNotStarted(f"worker {slot.number} could not start. It said:\n{text}")
         top = w.OUTCOME.size + count * w.EXTENT.size
         extents = [Extent(*e) for e in w.EXTENT.iter_unpack(memoryview(self.buffer)[w.OUTCOME.size : top])]
@@ -276,16 +301,15 @@ class ProcessSession(Session):
         try:
             items, counts, failure = unpack(payload, extents, slot.arena, spilled=kind == w.SPILLED)
         except Exception as error:  # noqa: BLE001  a user's class that cannot be rebuilt here
-            error.add_note("penstock: items that came from a worker process cannot be rebuilt in the trainer")
             if sent is not None:
-                error.add_note(f"penstock: they are the items {sent.ticket.start} to {sent.ticket.stop - 1}")
-                self.finished.append(Outcome(number, [], None, error, seconds, 0, slot.number))
+                self.strikes.pop(number, None)
+                self.finished.append(Outcome(number, [], None, unreadable(error, sent.ticket), seconds, 0, slot.number))
             return True
         if sent is not None:  # else it was cancelled, or done twice
             self.strikes.pop(number, None)
             nbytes = sum(extent.nbytes for extent in extents) + size
-            error = None if failure is None else unpack_error(failure)
-            self.finished.append(Outcome(number, items, counts, error, seconds, nbytes, slot.number))
+            problem = None if failure is None else unpack_error(failure)
+            self.finished.append(Outcome(number, items, counts, problem, seconds, nbytes, slot.number))
         self.unready = 0
         return True
 
@@ -362,39 +386,39 @@ class ProcessSession(Session):
 
     # -- the end
 
-    def close(self) -> None:
+    def end_workers(self) -> None:
         """End the workers and wait until they are gone, which takes milliseconds: the nursery kills them."""
-        if self.closed:
-            return
-        self.closed = True
-        os.eventfd_write(self.wake, 1)
-        ours = self.owner == os.getpid()  # in a fork of the trainer, only descriptors are ours to close
         slots = list(self.slots.values())
-        if ours:
+        if self.owner == os.getpid():  # in a fork of the trainer, only descriptors are ours to close
             for slot in slots:
                 with contextlib.suppress(OSError):
                     slot.lifeline.shutdown(socket.SHUT_WR)
-        for slot in slots:
-            if ours:
+            for slot in slots:
                 with contextlib.suppress(OSError):
                     slot.lifeline.settimeout(2)
                     slot.lifeline.recv(STATUS.size)
+        for slot in slots:
             self.dismiss(slot)
-        self.watch.close()
-        os.close(self.wake)
-        for name in ("tickets", "queue"):
-            if hasattr(self, name):
-                getattr(self, name).close()
-        for name in ("board", "board_map"):
-            if hasattr(self, name):
-                getattr(self, name).release() if name == "board" else getattr(self, name).close()
-        for name in ("board_fd", "parcels_fd", "work_fd"):
-            if hasattr(self, name):
-                os.close(getattr(self, name))
+
+    def close(self) -> None:
+        """End the workers and give back all that was held."""
+        if self.closed:
+            return
+        self.closed = True
+        if hasattr(self, "wake"):
+            os.eventfd_write(self.wake, 1)  # another thread may be waiting in collect
+        self.held.close()
         self.sent.clear()
         self.finished.clear()
-        if ours:
-            registry.release()
+
+
+def unreadable(error: Exception, ticket: Ticket) -> Exception:
+    """Return an error of rebuilding items, with what they are."""
+    error.add_note("penstock: what a worker process sent cannot be rebuilt in the trainer")
+    if ticket.elements is None:
+        more = f" to {ticket.stop - 1}" if ticket.size > 1 else ""
+        error.add_note(f"penstock: item {ticket.start}{more}, epoch {ticket.epoch}")
+    return error
 
 
 def careful(message: bytes) -> bytes:

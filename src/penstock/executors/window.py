@@ -18,30 +18,17 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from penstock.errors import ClosedError
-from penstock.graph.execution import Outcome, Session, Tally, Ticket
+from penstock.graph.execution import Limits, Outcome, Session, Tally, Ticket
 from penstock.graph.node import Cursor, Node, Place
 from penstock.graph.reading import Plan, Reading, chain
 
-TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message, far below a person's notice
+TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message
 LARGEST = 1024  # positions of a ticket
 ELEMENTS = 64  # elements of a ticket: they are read ahead in the caller, and kept
 HEAVY = 1 << 20  # bytes of a ticket above which it is not made larger
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How far ahead a loader may be.
-
-    Wide in count, so that a slow item delays nobody: with 2.5 % of items 80 times slower, 128 tickets hide them and 32
-    do not. Narrow in bytes, so that large batches do not fill the memory.
-    """
-
-    count: int = 128
-    nbytes: int = 256 << 20
 
 
 class Desk:
@@ -140,7 +127,7 @@ class Feed(ABC):
     def at(self) -> Any:
         """The position of what is below, before what has not been fed yet."""
 
-    def close(self) -> None:  # noqa: B027  positions hold nothing
+    def close(self) -> None:
         """Close what is below."""
 
 

@@ -2,9 +2,9 @@
 
     tickets  ══shared══>  worker  ══its own══>  outcomes          board: what it is at, for when it dies
 
-Both sockets keep messages whole (SOCK_SEQPACKET): a worker that is killed has taken a ticket or has not, has answered or
-has not; half a message does not exist. Workers take tickets themselves, so a slow item delays nobody else, and they go
-on while the trainer trains.
+Both sockets keep messages whole (SOCK_SEQPACKET): a worker that is killed has taken a ticket or has not, has answered
+or has not; half a message does not exist. Workers take tickets themselves, so a slow item delays nobody else, and they
+go on while the trainer trains.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ import struct
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from penstock.graph.context import Surroundings
 from penstock.graph.execution import Outcome, Ticket, Work
-from penstock.graph.node import Node, Place
+from penstock.graph.node import Node
 from penstock.graph.reading import Reading
 from penstock.transport.failure import pack_error
 from penstock.transport.frame import Extent, Packed, pack
@@ -34,7 +35,7 @@ from penstock.transport.slab import Arena, Borrowed, address
 # number, epoch, node, start, stop, kind, slab offset, bytes; then the payload, if it is not in a slab
 TICKET = struct.Struct("<qqqqqqqq")
 POSITIONS, ELEMENTS, ELEMENTS_ASIDE = range(3)
-CAREFUL = 8  # added to the kind: this ticket has killed a worker; say at every step what you are at
+KINDS, CAREFUL = 3, 8  # a mask, and a flag: this ticket has killed a worker; say at every step what you are at
 
 # number, seconds, count of extents, kind; then the extents, then the payload, if it is not in a slab
 OUTCOME = struct.Struct("<qdii")
@@ -52,18 +53,17 @@ MESSAGE = 1 << 17  # bytes of the largest message; whatever is larger travels in
 class CarefulReading(Reading):
     """Writes on the board which item of which operation is being computed. For tickets that have killed a worker."""
 
-    board: memoryview
-    slot: int
+    notes: memoryview
 
     def item(self, node: Node, index: int) -> Any:
         """Say it, then compute one item, then say what was being computed before."""
-        board, slot = self.board, self.slot
-        before = board[slot + NODE], board[slot + INDEX]
-        board[slot + NODE], board[slot + INDEX] = self.plan.nodes.index_of(node), index
+        notes = self.notes
+        before = notes[NODE], notes[INDEX]
+        notes[NODE], notes[INDEX] = self.plan.nodes.index_of(node), index
         if node is self.plan.root:
-            board[slot + ROOT] = index
+            notes[ROOT] = index
         value = super().item(node, index)
-        board[slot + NODE], board[slot + INDEX] = before
+        notes[NODE], notes[INDEX] = before
         return value
 
     def gather(self, node: Node, indices: Any) -> Sequence[Any]:
@@ -75,56 +75,77 @@ class CarefulReading(Reading):
         return type(self)(self.plan, epoch)
 
 
-def main(request: dict[str, Any], tickets: int, outcomes: int, arena: int, parcels: int, board: int, work: int) -> None:
+class Wires(NamedTuple):
+    """The descriptors that a worker is born with, in the order in which they are sent."""
+
+    tickets: int
+    outcomes: int
+    arena: int
+    parcels: int
+    board: int
+    work: int
+
+
+def main(request: dict[str, Any], fds: list[int]) -> None:
     """Set the surroundings up, unpack the description, then work until there are no more tickets."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sender = socket.socket(fileno=outcomes)
+    wires = Wires(*fds)
+    sender = socket.socket(fileno=wires.outcomes)
     try:
         os.environ.update(request["environment"])
         sys.path[:] = request["path"]
         os.chdir(request["cwd"])
         np.random.seed()  # noqa: NPY002  a fork shares the state of the nursery; global draws must differ
-        description: Work = unship(work, request["work_size"])
-        os.close(work)
-        slot = SLOT * request["slot"]
-        with mmap.mmap(board, 0) as shared, memoryview(shared).cast("q") as notes:
-            space = Arena(arena, request["arena_size"])
-            aside = Borrowed(parcels, request["parcels_size"])
-            Surroundings.memory = space
-            notes[slot + PID] = os.getpid()
-            notes[slot + READY] = 1
-            serve(description, socket.socket(fileno=tickets), sender, space, aside, notes, slot)
+        description: Work = unship(wires.work, request["work_size"])
+        os.close(wires.work)
+        arena = Arena(wires.arena, request["arena_size"])
+        parcels = Borrowed(wires.parcels, request["parcels_size"])
+        Surroundings.memory = arena
+        with mmap.mmap(wires.board, 0) as shared, memoryview(shared).cast("q") as board:
+            notes = board[SLOT * request["slot"] : SLOT * (request["slot"] + 1)]
+            notes[PID] = os.getpid()
+            notes[READY] = 1
+            tickets = socket.socket(fileno=wires.tickets)
+            Desk(description, request["slot"], tickets, sender, arena, parcels, notes).serve()
     except BaseException:  # noqa: BLE001  the trainer must hear of whatever keeps a worker from starting
-        text = traceback.format_exc().encode()[: MESSAGE // 2]
+        text = traceback.format_exc().encode()[-MESSAGE // 2 :]
         sender.send(OUTCOME.pack(0, 0.0, 0, BROKEN) + text)
 
 
-def serve(
-    work: Work, tickets: socket.socket, sender: socket.socket, arena: Arena, aside: Borrowed, notes: Any, slot: int
-) -> None:
-    """Take, compute, answer, until the trainer closes its end."""
-    careful = type("Careful", (CarefulReading,), {"board": notes, "slot": slot})
-    buffer = bytearray(MESSAGE)
-    view = memoryview(buffer)
-    worker = slot // SLOT
-    while True:
-        size = tickets.recv_into(buffer)
-        if not size:
-            return
-        number, epoch, node, start, stop, kind, offset, length = TICKET.unpack_from(buffer)
-        notes[slot + NUMBER] = number
-        elements: tuple[Any, ...] | None = None
-        places: tuple[Place, ...] = ()
-        if kind % CAREFUL != POSITIONS:
-            inline = kind % CAREFUL == ELEMENTS
-            payload = view[TICKET.size : size] if inline else memoryview(aside.map.lease(offset, length))
-            elements, places = pickle.loads(payload)  # noqa: S301  from the process that started us
-        ticket = Ticket(number, epoch, node, start, stop, elements, places)
-        outcome: Outcome | None = work.perform(ticket, careful if kind >= CAREFUL else Reading, worker)
-        packed, seconds = encode(outcome, ticket, arena)  # type: ignore[arg-type]
-        outcome = elements = ticket = None  # type: ignore[assignment]
-        send(sender, number, seconds, disentangled(packed, arena))
-        notes[slot + NUMBER] = IDLE
+@dataclass
+class Desk:
+    """A worker's place of work."""
+
+    work: Work
+    number: int
+    tickets: socket.socket
+    outcomes: socket.socket
+    arena: Arena
+    parcels: Borrowed
+    notes: memoryview
+
+    def serve(self) -> None:
+        """Take, compute, answer, until the trainer closes its end."""
+        careful = type("Careful", (CarefulReading,), {"notes": self.notes})
+        notes, buffer = self.notes, bytearray(MESSAGE)
+        while size := self.tickets.recv_into(buffer):
+            ticket, kind = self.opened(memoryview(buffer)[:size])
+            notes[NUMBER] = ticket.number
+            outcome: Outcome | None = self.work.perform(ticket, careful if kind & CAREFUL else Reading, self.number)
+            packed, seconds = encode(outcome, ticket, self.arena)  # type: ignore[arg-type]
+            number, outcome, ticket = ticket.number, None, None  # type: ignore[assignment]  # let go of the items
+            send(self.outcomes, number, seconds, disentangled(packed, self.arena))
+            notes[NUMBER] = IDLE
+
+    def opened(self, message: memoryview) -> tuple[Ticket, int]:
+        """Decode a ticket."""
+        number, epoch, node, start, stop, kind, offset, length = TICKET.unpack_from(message)
+        if kind & KINDS == POSITIONS:
+            return Ticket(number, epoch, node, start, stop), kind
+        inline = kind & KINDS == ELEMENTS
+        payload = message[TICKET.size :] if inline else self.parcels.map.lease(offset, length).data
+        elements, places = pickle.loads(payload)  # noqa: S301  from the process that started us
+        return Ticket(number, epoch, node, start, stop, elements, places), kind
 
 
 def encode(outcome: Outcome, ticket: Ticket, arena: Arena) -> tuple[Packed, float]:

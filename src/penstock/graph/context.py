@@ -1,11 +1,11 @@
 """What surrounds a computation without being handed through it: the memory that new arrays come from.
 
-``penstock.empty`` may be called anywhere inside a user's function, and every batch is collated into such memory. In a
-worker process it is shared memory, which the process says once, when it begins; everywhere else it is a pool of recycled
-memory, because fresh memory costs a page fault per 4 KiB, several times the cost of filling it.
+``penstock.empty`` may be called anywhere inside a user's function, and every batch is collated into such memory. In
+a worker process it is shared memory, which the process says once, when it begins; everywhere else it is a pool of
+recycled memory, because fresh memory costs a page fault per 4 KiB, several times the cost of filling it.
 
-*A lease is an array*: each is a fresh one-dimensional array over a piece of memory; views of it, views of views and tensors
-made from them keep it alive, and when the last one dies, the piece is free again.
+*A lease is an array*: each is a fresh one-dimensional array over a piece of memory; views of it, views of views and
+tensors made from them keep it alive, and when the last one dies, the piece is free again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Memory(ABC):
 
 
 def rounded(nbytes: int) -> int:
-    """Return the size of the piece that a number of bytes gets: whole pages, an eighth to spare, so that sizes recur."""
+    """Return the size of the piece that some bytes get: whole pages, an eighth to spare, so that sizes recur."""
     step = max(PAGE, 1 << max(0, nbytes.bit_length() - 4))
     return -(-nbytes // step) * step
 
@@ -71,7 +71,7 @@ class Heap(Memory):
             self.nbytes -= size
         except (KeyError, IndexError):
             piece = np.empty(size, np.uint8)
-        lease: Root = np.frombuffer(memoryview(piece), np.uint8)  # its base is no array, so views end at the lease
+        lease: Root = np.frombuffer(piece.data, np.uint8)  # its base is no array, so views end at the lease
         weakref.finalize(lease, self.put, piece).atexit = False
         return shaped(lease, shape, dtype)
 

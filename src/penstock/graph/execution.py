@@ -137,6 +137,18 @@ class Worker:
         return f"{self.kind} worker {self.number}{f', process {self.pid}' if self.pid else ''}"
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How far ahead a loader may be.
+
+    Wide in count, so that a slow item delays nobody: with 2.5 % of items 80 times slower, 128 tickets hide them and 32
+    do not. Narrow in bytes, so that large batches do not fill the memory.
+    """
+
+    count: int = 128
+    nbytes: int = 256 << 20
+
+
 class Tally:
     """What a loader has seen of its workers; read by reports."""
 

@@ -29,14 +29,14 @@ NUMBERS = (bool, int, float, complex, np.generic)
 class Rows(Sequence[Any]):
     """Aligned arrays, read as a sequence of items: row i of each."""
 
-    __slots__ = ("columns", "count")
+    __slots__ = ("columns", "rows")
 
     def __init__(self, columns: Columns, count: int) -> None:
         self.columns = columns
-        self.count = count
+        self.rows = count
 
     def __len__(self) -> int:
-        return self.count
+        return self.rows
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -44,17 +44,17 @@ class Rows(Sequence[Any]):
     def __getitem__(self, index: slice) -> Rows: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            count = len(range(*index.indices(self.count)))
+            count = len(range(*index.indices(self.rows)))
             columns = self.columns
             return Rows(columns[index] if isinstance(columns, np.ndarray) else each(columns, lambda c: c[index]), count)
-        if not -self.count <= index < self.count:
+        if not -self.rows <= index < self.rows:
             raise IndexError(index)
         return each(self.columns, lambda c: c[index])
 
     def batches(self, size: int) -> list[Any]:
         """Cut the rows into batches, which are views."""
         columns = self.columns
-        starts = range(0, self.count, size)
+        starts = range(0, self.rows, size)
         if isinstance(columns, np.ndarray):
             return [columns[start : start + size] for start in starts]
         if isinstance(columns, tuple):
@@ -218,7 +218,7 @@ def unstack(batch: Any) -> Sequence[Any]:
     if isinstance(batch, np.ndarray):
         if batch.ndim == 0:
             raise CollateError(f"unbatch(): an array without axes has no rows: {short(batch)}.")
-        return batch
+        return batch  # type: ignore[return-value]  # an array is a sequence of its rows
     if isinstance(batch, list) and not (batch and isinstance(batch[0], (np.ndarray, list))):
         return batch
     if isinstance(batch, Mapping):

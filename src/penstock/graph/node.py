@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 
-C = TypeVar("C", bound=type)
+N = TypeVar("N")
 
 
 class Place(NamedTuple):
@@ -68,8 +68,8 @@ def calling_site() -> Site | None:
     return None
 
 
-@dataclass_transform(frozen_default=True, eq_default=False)
-def operation(cls: C) -> C:
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(field,))
+def operation(cls: type[N]) -> type[N]:
     """Make a frozen dataclass of an operation. Equality, hash and repr are the ones of Node."""
     return dataclass(frozen=True, eq=False, repr=False)(cls)
 
@@ -248,5 +248,5 @@ class Cursor(ABC):
     def position(self) -> Position:
         """Return where the next item will come from, as plain JSON."""
 
-    def close(self) -> None:  # noqa: B027  most cursors hold nothing
+    def close(self) -> None:
         """Give up whatever is under way. Closing twice is allowed."""

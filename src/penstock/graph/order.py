@@ -5,7 +5,7 @@ of keyed random words, uniform over all permutations. Beyond that, places are sc
 that holds n, and those that fall outside n are scrambled again until they fall inside ("cycle walking", Black and
 Rogaway, "Ciphers with arbitrary finite domains", 2002), which keeps it a permutation of exactly n.
 
-    place ──> 5 rounds: x ^ key, × odd factor (low bits reach high ones), ^ x >> half (high bits reach low ones) ──> position
+    place ──> 5 rounds of:  x ^ key   × odd factor (low bits reach high ones)   ^ x >> half (and back) ──> position
 
 Each step of a round is a bijection of k bits with a key of its own. A round does what two rounds of a Feistel network
 do, with half the operations, all of which NumPy runs on vectors of 32-bit words; the tests of uniformity, neighbours
@@ -79,7 +79,8 @@ class Order:
         start, block = self._block
         if first < start or last > start + len(block):  # neighbouring places are computed a block at a time
             block = self._inside(np.arange(first, min(self.n, first + BLOCK), dtype=self._word))
-            self._block = start, block = first, block
+            start = first
+            self._block = (start, block)
         return block[first - start : last - start]
 
     def _inside(self, places: NDArray[Any]) -> Vector:

@@ -182,10 +182,7 @@ class Walk(Cursor):
         index = self.index
         if index >= self.end:
             raise StopIteration
-        if self.together:
-            value = self.several(index)
-        else:
-            value = self.read.item(self.node, index)
+        value = self.several(index) if self.together else self.read.item(self.node, index)
         self.index = index + 1
         return value
 
@@ -224,26 +221,30 @@ class Spread(Cursor):
     are as small as what is below, whatever the steps do.
     """
 
+    skip: int
+
     def __init__(self, node: Node, read: Reading, position: Position) -> None:
         base, self.steps = chain(node)
         self.read = read
         below, self.skip = position or (None, 0)
         self.below = read.start(base, below)
-        self.before = self.after = self.below.position()
+        self.before = self.after = self.seen = self.below.position()
         self.items: Iterator[Any] = iter(())
         self.left = 0
         self.taken = 0
 
     def __next__(self) -> Any:
         while not self.left:
-            self.before = self.after
+            before = self.seen
             value = next(self.below)
-            after = self.below.position()
+            seen = self.below.position()
             items = spread(self.steps, value, self.below.place, self.read)
-            self.after = after
-            self.taken, self.skip = self.skip, 0
-            self.items = iter(items[self.taken :])
-            self.left = len(items) - self.taken
+            self.seen = seen
+            taken, self.skip = self.skip, 0
+            if len(items) > taken:  # of elements that became nothing, the position says nothing
+                self.before, self.after, self.taken = before, seen, taken
+                self.items = iter(items[taken:])
+                self.left = len(items) - taken
         value = next(self.items)
         self.left -= 1
         self.taken += 1

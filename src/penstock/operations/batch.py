@@ -47,7 +47,7 @@ class Batch(Node):
         """Refuse a short last batch that does not give every rank a row."""
         world = self.part[1]
         if self.size < world:
-            raise ArgumentError(f"batch({self.size}) cannot be divided over {world} ranks: there are fewer rows than ranks.")
+            raise ArgumentError(f"batch({self.size}) cannot be divided over {world} ranks: it has fewer rows.")
         if 0 < rows < world:
             raise ArgumentError(
                 f"batch({self.size}): the last batch has {rows} rows, which cannot be divided over {world} ranks. "
@@ -100,7 +100,9 @@ class Batch(Node):
 
         That is for rows of arrays: of other items, collation is the greater part, and it should run as soon as it can.
         """
-        if not (isinstance(indices, range) and indices.step == 1 and len(indices) > 1 and self.part == (0, 1) and self.pure):
+        if not isinstance(indices, range) or indices.step != 1 or len(indices) < 2:
+            return super().gather(indices, read)
+        if self.part != (0, 1) or not self.pure:
             return super().gather(indices, read)
         first = indices.start * self.size
         rows = read.gather(self.input, range(first, self.rows(indices[-1]).stop))
@@ -124,6 +126,8 @@ class Batch(Node):
 
 class Filling(Cursor):
     """Fills batches from a stream. Its position is ``[batches delivered, where the next item comes from]``."""
+
+    count: int
 
     def __init__(self, node: Batch, read: Reading, position: Position) -> None:
         self.node = node

@@ -73,6 +73,8 @@ class Zip(Node):
 class Zipping(Cursor):
     """Reads streams side by side. Its position is ``[items delivered, each one's position]``."""
 
+    count: int
+
     def __init__(self, node: Zip, read: Reading, position: Position) -> None:
         self.node = node
         self.count, where = position or (0, [None] * len(node.inputs))
@@ -97,7 +99,8 @@ class Zipping(Cursor):
             return
         for number, cursor in enumerate(self.below):
             if number < first or (number > first and next(cursor, self) is not self):
-                raise ArgumentError(f"zip(strict=True): input {first} ended after {self.count} items, input {number} did not.")
+                text = f"input {first} ended after {self.count} items, input {number} did not"
+                raise ArgumentError(f"zip(strict=True): {text}.")
 
     @property
     def place(self) -> Place:  # type: ignore[override]
@@ -128,7 +131,7 @@ class Concat(Node):
             raise ArgumentError("concat(): nothing was given. For example: concat(a, b)")
         for number, node in enumerate(self.inputs[:-1]):
             if node.positional and node.length() is None:
-                raise ArgumentError(f"concat(): input {number} has no end, so what stands behind it would never be read.")
+                raise ArgumentError(f"concat(): input {number} has no end: what stands behind it would never be read.")
 
     def length(self) -> int | None:
         """Return the sum of the lengths."""
@@ -177,6 +180,9 @@ class Concat(Node):
 
 class Chaining(Cursor):
     """Reads streams one after the other. Its position is ``[items delivered, number of the input, its position]``."""
+
+    count: int
+    number: int
 
     def __init__(self, node: Concat, read: Reading, position: Position) -> None:
         self.inputs = node.inputs

@@ -105,6 +105,9 @@ class Handoff:
 class Ahead(Cursor):
     """Takes from the thread. Its position is ``[items delivered, the input's position behind the last of them]``."""
 
+    handed: int
+    after: Any
+
     def __init__(self, node: Prefetch, read: Reading, position: Position) -> None:
         self.handed, self.after = position or (0, None)
         self.handoff = Handoff(node.count)

@@ -88,6 +88,9 @@ class Repeat(Node):
 class Repeating(Cursor):
     """Reads a stream again and again. Its position is ``[items delivered, number of the round, position in it]``."""
 
+    count: int
+    number: int
+
     def __init__(self, node: Repeat, read: Reading, position: Position) -> None:
         self.node = node
         self.read = read

@@ -31,7 +31,8 @@ class Shuffle(Node):
             )
         if self.input.length() is None:
             raise ArgumentTypeError(
-                f"shuffle(): {self.input.label()} has no end. Put shuffle() before repeat(): every round is shuffled anew."
+                f"shuffle(): {self.input.label()} has no end. "
+                "Put shuffle() before repeat(): every round is shuffled anew."
             )
 
     @cached_property

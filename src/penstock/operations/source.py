@@ -66,7 +66,9 @@ class Items(Node):
                 "Use items(list(x.items())), or arrays(**x) for columns of equal length."
             )
         if isinstance(x, (str, bytes)):
-            raise ArgumentTypeError(f"items(): {short(x)} is one text, not many items. Use items([…]), or files(pattern).")
+            raise ArgumentTypeError(
+                f"items(): {short(x)} is one text, not many items. Use items([…]), or files(pattern)."
+            )
         if not (hasattr(type(x), "__len__") and hasattr(type(x), "__getitem__")):
             raise ArgumentTypeError(
                 f"items(): {short(x)} lacks len() or [i]. For what can only be read from the front, use stream()."
@@ -137,7 +139,8 @@ class Arrays(Node):
         """Return many rows at once."""
         count = len(indices)
         if isinstance(indices, range):
-            rows = slice(indices.start, indices.stop if indices.stop >= 0 else None, indices.step) if count else slice(0)
+            stop = indices.stop if indices.stop >= 0 else None
+            rows = slice(indices.start, stop, indices.step) if count else slice(0)
             return Rows(each(self.columns, lambda c: sliced(c, rows, count)), count)
         return Rows(each(self.columns, lambda c: taken(c, indices, count)), count)
 
@@ -156,7 +159,8 @@ def as_column(value: Any) -> NDArray[Any]:
     try:
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
     except ValueError:
-        raise ArgumentError(f"arrays(): {short(value)} has rows of different lengths. Use items() for such rows.") from None
+        message = f"arrays(): {short(value)} has rows of different lengths. Use items() for such rows."
+        raise ArgumentError(message) from None
     if array.ndim == 0:
         raise ArgumentTypeError(f"arrays(): {short(value)} is not an array with rows.")
     return array
@@ -203,7 +207,7 @@ class Files(Node):
         where = np.asarray(indices)
         ends = self.ends[where].tolist()
         starts = np.where(where > 0, self.ends[where - 1], 0).tolist()
-        text = memoryview(self.text)
+        text = self.text.data
         return [os.fsdecode(bytes(text[a:b])) for a, b in zip(starts, ends, strict=True)]
 
     def origin(self, index: int, read: Reading) -> object:
@@ -216,7 +220,7 @@ class Files(Node):
 
     def fingerprint(self) -> str:
         """Return the patterns, the number of paths and their check sum: a state belongs to these very files."""
-        return f"{self.label()} of {len(self.ends)}, crc {zlib.crc32(self.text):08x}"
+        return f"{self.label()} of {len(self.ends)}, crc {zlib.crc32(self.text.data):08x}"
 
 
 def find_files(patterns: tuple[Any, ...]) -> Files:

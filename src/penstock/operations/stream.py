@@ -29,7 +29,9 @@ class Stream(Node):
                 "possible. Give the function that makes it, or the iterable that it comes from."
             )
         if not isinstance(x, Iterable) and not callable(x):
-            raise ArgumentTypeError(f"stream(): {short(x)} is neither iterable nor a function that returns an iterator.")
+            raise ArgumentTypeError(
+                f"stream(): {short(x)} is neither iterable nor a function that returns an iterator."
+            )
 
     @property
     def positional(self) -> bool:

@@ -99,6 +99,8 @@ class Take(Node):
 class Taking(Cursor):
     """Counts what it lets through. Its position is ``[items taken, where the next comes from]``."""
 
+    taken: int
+
     def __init__(self, node: Take, read: Reading, position: Position) -> None:
         self.taken, below = position or (0, None)
         self.end = node.count
@@ -154,6 +156,8 @@ class Skip(Node):
 
 class Skipping(Cursor):
     """Drops items first. Its position is ``[items delivered, where the next comes from]``; None before the first."""
+
+    given: int
 
     def __init__(self, node: Skip, read: Reading, position: Position) -> None:
         self.left = node.count if position is None else 0

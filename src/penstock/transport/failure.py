@@ -18,7 +18,7 @@ from penstock.errors import RemoteError
 from penstock.graph.checking import short
 
 
-class RemoteTraceback(Exception):  # noqa: N818  the name that the standard library's process pools show
+class RemoteTraceback(Exception):
     """The cause of an exception that happened in a worker: its traceback there, as text."""
 
     def __init__(self, text: str) -> None:
@@ -36,7 +36,7 @@ def pack_error(error: BaseException) -> bytes:
             data = cloudpickle.dumps((candidate(error), text), 5)
             again, _ = pickle.loads(data)  # noqa: S301  our own bytes
             if isinstance(open_error(again), type(error)):
-                return data
+                return bytes(data)
         except Exception:  # noqa: BLE001, S112  the next candidate, or the text
             continue
     stand_in = RemoteError(f"{type(error).__module__}.{type(error).__qualname__}: {text_of(error)}")

@@ -2,8 +2,8 @@
 
     items ──pickle 5──> payload │ buffers ──> slabs     (those that already lie in one stay where they are)
 
-Pickle is allowed here and nowhere else: both ends are one program. Arrays below ``SMALL`` bytes stay inside the payload;
-a payload that is itself large goes into a slab.
+Pickle is allowed here and nowhere else: both ends are one program. Arrays below ``SMALL`` bytes stay inside the
+payload; a payload that is itself large goes into a slab.
 """
 
 from __future__ import annotations
@@ -96,5 +96,5 @@ def unpack(payload: memoryview | bytes, extents: list[Extent], borrowed: Borrowe
         start, root = leases[slab]
         buffers.append(root if len(root) == nbytes else root[offset - start : offset - start + nbytes])
     if spilled:
-        return pickle.loads(buffers[-1], buffers=buffers[:-1])  # noqa: S301  from a process that we started
+        return pickle.loads(buffers[-1].data, buffers=buffers[:-1])  # noqa: S301  from a process that we started
     return pickle.loads(payload, buffers=buffers)  # noqa: S301

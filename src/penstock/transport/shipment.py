@@ -19,13 +19,14 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from penstock.transport.slab import PAGE, create
+from penstock.graph.context import PAGE
+from penstock.transport.slab import create
 
 HEAD = struct.Struct("<qq")
 ALIGN = 64
 
 
-class Pickler(cloudpickle.Pickler):
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Pickles functions by value where they cannot be imported, arrays beside the stream, memory maps by reference."""
 
     def reducer_override(self, obj: Any) -> Any:

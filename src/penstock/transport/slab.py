@@ -1,7 +1,7 @@
 """Slabs: recycled shared memory for arrays.
 
-An arena is one anonymous file in memory (memfd) per worker process, mapped by the worker and by the trainer. It belongs to
-its worker, who alone cuts slabs from it and chooses among the free ones:
+An arena is one anonymous file in memory (memfd) per worker process, mapped by the worker and by the trainer. It
+belongs to its worker, who alone cuts slabs from it and chooses among the free ones:
 
     ┌ control page(s): one byte per slab ┐┌ slab 0 ┐┌ slab 1 ┐ … (cut as needed, never moved)
       0 the worker's    1 lent to the trainer
@@ -14,6 +14,7 @@ behind in /dev/shm, and none of its limits apply.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import threading
@@ -29,6 +30,7 @@ from penstock.graph.context import PAGE, Memory, rounded, shaped, size_of
 Root = NDArray[np.uint8]
 
 SMALL = 1 << 14  # below this many bytes ordinary memory and a copy are cheaper than a lease
+MADV_POPULATE_WRITE = 23  # Linux 5.14; the standard library has no name for it yet
 SLABS = 1 << 16  # of one arena at the most: the size of its control block
 LARGEST = 1 << 36  # address space of one arena; pages that are never touched cost nothing
 
@@ -121,10 +123,12 @@ class Arena(Memory):
         count = len(self.offsets)
         if count >= SLABS or self.top + size > self.map.size:
             raise MemoryError(
-                f"no room for {size:,} bytes more: this worker's shared memory holds {self.top:,} bytes in {count} slabs. "
+                f"no room for {size:,} bytes more: this worker's shared memory holds {self.top:,} bytes. "
                 "Keep fewer batches at a time, or copy those that you keep."
             )
         os.posix_fallocate(self.fd, self.top, size)  # full memory is an OSError here, not a SIGBUS later
+        with contextlib.suppress(OSError):  # an older kernel: then pages are mapped one by one, when they are touched
+            self.map.memory.madvise(MADV_POPULATE_WRITE, self.top, size)
         self.offsets.append(self.top)
         self.sizes.append(size)
         self.top += size

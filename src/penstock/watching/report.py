@@ -58,7 +58,7 @@ class Report:
         if not self.items:
             return "nothing has been read yet"
         if self.input_bound:
-            return f"input-bound: the loop waited for data {self.waiting:.0%} of the time; more workers, or less work per item"
+            return f"input-bound: the loop waited for data {self.waiting:.0%} of the time. More workers may help"
         return f"not input-bound: the loop waited for data {self.waiting:.1%} of the time"
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Report:
         if self.nbytes:
             lines.append(f"{self.nbytes / 1e6:,.1f} MB came through shared memory or messages")
         if self.replaced:
-            lines.append(f"{self.replaced} worker{'s' if self.replaced > 1 else ''} died and {'were' if self.replaced > 1 else 'was'} replaced")
+            lines.append(f"workers that died and were replaced: {self.replaced}")
         if self.limited_by_bytes:
             lines.append("the window was limited by its bytes; loader(window_bytes=…) widens it")
         return "\n".join(lines)
@@ -84,8 +84,9 @@ class Watch:
     def __init__(self) -> None:
         self.begin()
 
-    def begin(self) -> None:
+    def begin(self, epoch: int = 0) -> None:
         """Begin an epoch."""
+        self.epoch = epoch
         self.began = self.last = time.perf_counter()
         self.items = 0
         self.waited = 0.0
@@ -99,10 +100,10 @@ class Watch:
         self.items += 1
         self.last = now
 
-    def report(self, *, epoch: int, pipeline: str, executor: Executor, tally: Tally | None, replaced: int) -> Report:
+    def report(self, *, pipeline: str, executor: Executor, tally: Tally | None, replaced: int) -> Report:
         """Return the report."""
         return Report(
-            epoch=epoch,
+            epoch=self.epoch,
             pipeline=pipeline,
             executor=repr(executor),
             items=self.items,

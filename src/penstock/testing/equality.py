@@ -1,0 +1,35 @@
+"""Equality of items, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two items are equal in type, structure, shape, dtype and content; NaN equals NaN.
+
+    >>> import numpy as np
+    >>> same({"x": np.array([1, 2])}, {"x": np.array([1, 2])}), same(np.int32(1), np.int64(1))
+    (True, False)
+    """
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        if a.dtype != b.dtype or a.shape != b.shape:
+            return False
+        if a.dtype.hasobject:
+            return all(same(x, y) for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
+        return bool(a.tobytes() == b.tobytes())
+    if isinstance(a, Mapping):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if dataclasses.is_dataclass(a) and not isinstance(a, type):
+        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+    if isinstance(a, float):
+        return bool(a == b or (a != a and b != b))  # noqa: PLR0124  only NaN differs from itself
+    return bool(a == b)
