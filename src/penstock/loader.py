@@ -129,6 +129,7 @@ class Loader(Generic[T]):
         self._position: Any = None
         self._resumed = False
         self._iterator: weakref.ref[Epoch[T]] | None = None
+        self._primed: tuple[int, Cursor] | None = None  # the next epoch, begun while this one ends
         self._watch = Watch()
         self._finalizer = weakref.finalize(self, self._engine.close)
 
@@ -165,6 +166,11 @@ class Loader(Generic[T]):
         if current is not None:
             current.close()
 
+    def _drop_primed(self) -> None:
+        primed, self._primed = self._primed, None
+        if primed is not None:
+            primed[1].close()
+
     # -- state
 
     @property
@@ -190,6 +196,7 @@ class Loader(Generic[T]):
         """
         epoch, position = states.opened(self._node, state)
         self._abandon()
+        self._drop_primed()
         self._epoch, self._position, self._resumed = epoch, position, True
 
     # -- the workers
@@ -242,6 +249,7 @@ class Epoch(Iterator[T]):
         self._watch = loader._watch  # noqa: SLF001
         self._cursor: Cursor | None = None
         self._over = False
+        self._afar = self._engine.executor.count > 0
         self._watch.begin(loader.epoch)
 
     def __next__(self) -> T:
@@ -256,23 +264,39 @@ class Epoch(Iterator[T]):
             self._fail(error)
             raise
         self._watch.taken(began, time.perf_counter())
+        if self._afar and cursor.exhausted():
+            self._prime()
         return value
 
     def _open(self) -> Cursor:
         loader = self._loader
         if self._over:
             raise StopIteration
-        node = self._engine.work.root
-        read = self._engine.reading(loader.epoch)
-        self._cursor = cursor = read.start(node, loader._position)  # noqa: SLF001
-        return cursor
+        primed, loader._primed = loader._primed, None  # noqa: SLF001
+        if primed is not None and primed[0] == loader.epoch and loader._position is None:  # noqa: SLF001
+            self._cursor = primed[1]
+        else:
+            if primed is not None:
+                primed[1].close()
+            read = self._engine.reading(loader.epoch)
+            self._cursor = read.start(self._engine.work.root, loader._position)  # noqa: SLF001
+        return self._cursor
+
+    def _prime(self) -> None:
+        """Let workers that this epoch has no more work for begin with the next one."""
+        loader = self._loader
+        if loader._primed is None:  # noqa: SLF001
+            epoch = loader.epoch + 1
+            loader._primed = epoch, self._engine.reading(epoch).start(self._engine.work.root, None)  # noqa: SLF001
+        loader._primed[1].prime()  # noqa: SLF001
 
     def _finish(self) -> None:
         """Check the account, then stand at the front of the next epoch."""
         loader, cursor = self._loader, self._cursor
         assert cursor is not None
         planned, reached = loader._node.length(), cursor.position()  # noqa: SLF001
-        self.close()
+        self._over = True
+        self._let_go(finished=True)
         if loader._node.positional and reached != planned:  # noqa: SLF001
             raise LedgerError(f"the epoch ended at item {reached} of {planned}: a fault of Penstock. Please report it.")
         loader._epoch += 1  # noqa: SLF001
@@ -289,12 +313,17 @@ class Epoch(Iterator[T]):
                 how = f"next(dataset.resume({{'epoch': {loader.epoch}, 'position': {at!r}}}))"
             error.add_note(f"penstock: to see it again, in line: {how}")
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, finished: bool = False) -> None:
+        """Close the cursor; unless it came to its end, give up also what was begun for the next epoch."""
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._loader._position = cursor.position()  # noqa: SLF001
-            if self._engine.desk is not None:
-                self._engine.desk.cancel()
+            if not finished:
+                primed, self._loader._primed = self._loader._primed, None  # noqa: SLF001
+                if self._engine.desk is not None:
+                    self._engine.desk.cancel()
+                if primed is not None:
+                    primed[1].close()
             cursor.close()
 
     @property

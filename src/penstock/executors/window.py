@@ -344,6 +344,14 @@ class Stage(Cursor):
             return self.at
         return [self.at, self.of_element or self.skip]
 
+    def exhausted(self) -> bool:
+        """Tell whether every ticket has been submitted."""
+        return self.window.exhausted
+
+    def prime(self) -> None:
+        """Submit the first tickets."""
+        self.window.fill()
+
     def close(self) -> None:
         """Give up what is under way."""
         self.items = ()

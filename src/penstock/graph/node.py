@@ -166,6 +166,10 @@ class Node(ABC):
         """Begin to read from the front, or from a position that a cursor of this node once gave."""
         return read.begin(self, position)
 
+    def shipped(self) -> Node:
+        """Return what travels to worker processes in place of this node: the same items, in a form that they share."""
+        return self
+
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item at a position (a file's name, an index), for error messages."""
         source = self.sources[:1]
@@ -247,6 +251,13 @@ class Cursor(ABC):
     @abstractmethod
     def position(self) -> Position:
         """Return where the next item will come from, as plain JSON."""
+
+    def exhausted(self) -> bool:
+        """Tell whether all work of this epoch has been handed out, so that workers will soon be idle."""
+        return False
+
+    def prime(self) -> None:
+        """Let work begin that the first items will need, without waiting for it."""
 
     def close(self) -> None:
         """Give up whatever is under way. Closing twice is allowed."""

@@ -169,6 +169,14 @@ class Filling(Cursor):
         """Return the number of batches and the stream's position."""
         return [self.count, self.after]
 
+    def exhausted(self) -> bool:
+        """Tell whether the stream's work has been handed out."""
+        return self.below.exhausted()
+
+    def prime(self) -> None:
+        """Let the stream's work begin."""
+        self.below.prime()
+
     def close(self) -> None:
         """Close the stream."""
         self.below.close()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import pickle
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +23,9 @@ from penstock.graph.node import Node, operation
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
     from penstock.graph.reading import Reading
+
+LONG = 4096  # entries of a list that is packed on its way to worker processes
+TOGETHER = 16  # entries that are packed as one: few to unpickle for one of them, many to pickle at once
 
 
 @operation
@@ -97,9 +103,55 @@ class Items(Node):
         item = read.item
         return [item(self, index) for index in where]
 
+    def shipped(self) -> Node:
+        """Pack a long list: Python objects would be copied into every worker, an array of bytes is shared."""
+        if type(self.entries) in (list, tuple) and len(self.entries) >= LONG:
+            return replace(self, entries=packed(self.entries))
+        return self
+
     def label(self) -> str:
         """Return the kind of object and its length."""
-        return f"items({type(self.entries).__name__} of {len(self.entries)})"
+        kind = getattr(self.entries, "kind", None) if isinstance(self.entries, Packed) else None
+        return f"items({kind or type(self.entries).__name__} of {len(self.entries)})"
+
+
+class Packed:
+    """A long list as one array of bytes: each entry is unpickled when it is asked for, a few neighbours with it."""
+
+    def __init__(self, kind: str, count: int, ends: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
+        self.kind = kind
+        self.count = count
+        self.ends = ends
+        self.data = data
+        self.last: tuple[int, list[Any]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Any:
+        number, place = divmod(index, TOGETHER)
+        at, entries = self.last  # one value, so that threads see a pair that belongs together
+        if at != number:
+            start = int(self.ends[number - 1]) if number else 0
+            entries = pickle.loads(self.data[start : self.ends[number]].data)  # noqa: S301  our own bytes, in memory
+            self.last = (number, entries)
+        return entries[place]
+
+
+def packed(entries: Any) -> Packed:
+    """Pack a list or tuple."""
+    chunks = []
+    for start in range(0, len(entries), TOGETHER):
+        part = list(entries[start : start + TOGETHER])
+        try:
+            chunk = pickle.dumps(part, 5)
+        except Exception:  # noqa: BLE001  a lambda, a local class
+            chunk = b"__main__"
+        if b"__main__" in chunk:  # found by name here, but not in a worker: by value then
+            chunk = cloudpickle.dumps(part, 5)
+        chunks.append(chunk)
+    ends = np.cumsum([len(chunk) for chunk in chunks], dtype=np.int64)
+    return Packed(type(entries).__name__, len(entries), ends, np.frombuffer(b"".join(chunks), np.uint8))
 
 
 @operation

@@ -20,6 +20,7 @@ import cloudpickle
 import numpy as np
 
 from penstock.graph.context import PAGE
+from penstock.graph.node import Node
 from penstock.transport.slab import create
 
 HEAD = struct.Struct("<qq")
@@ -35,6 +36,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             found = mapped(obj)
             if found is not None:
                 return found
+        if isinstance(obj, Node) and (other := obj.shipped()) is not obj:
+            return other.__reduce_ex__(5)
         return super().reducer_override(obj)
 
 
