@@ -5,6 +5,7 @@ from penstock.executors.processes import Processes
 from penstock.executors.threads import Threads
 from penstock.graph.context import empty
 from penstock.graph.execution import Executor
+from penstock.graph.policy import Retry, Skip
 from penstock.loader import Loader
 from penstock.sequence import Sequence
 from penstock.sources import arrays, concat, files, items, range, stream, zip
@@ -15,7 +16,9 @@ __all__ = [
     "Inline",
     "Loader",
     "Processes",
+    "Retry",
     "Sequence",
+    "Skip",
     "Stream",
     "Threads",
     "arrays",

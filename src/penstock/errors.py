@@ -12,7 +12,8 @@
     ├── UnsupportedPlatform  (RuntimeError) a part that this operating system lacks what it needs for
     ├── WorkerError          (RuntimeError) a worker, not the work, failed
     │   ├── WorkerDied                      an item killed every worker that tried it
-    │   └── WorkerNotStarted                workers cannot start, with their own words
+    │   ├── WorkerNotStarted                workers cannot start, with their own words
+    │   └── ItemTimeout      (TimeoutError) an item took longer than the loader's timeout
     └── RemoteError          (RuntimeError) stands in for a worker's exception that cannot travel
 
 What a user's own function raises is never wrapped: it arrives with its own type, and with notes.
@@ -69,6 +70,10 @@ class WorkerDied(WorkerError):
 
 class WorkerNotStarted(WorkerError):
     """No worker could start; carries what it said."""
+
+
+class ItemTimeout(WorkerError, TimeoutError):
+    """An item took longer than the loader's timeout; has the stack of the worker that is stuck in it."""
 
 
 class RemoteError(PenstockError, RuntimeError):

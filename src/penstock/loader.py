@@ -20,10 +20,12 @@ from penstock.graph import position as states
 from penstock.graph.checking import short, whole
 from penstock.graph.context import heap
 from penstock.graph.drawing import line
-from penstock.graph.execution import Executor, Limits, Session, Work, Worker
-from penstock.graph.node import Cursor, Node
+from penstock.graph.execution import Executor, Limits, Session, Tally, Work, Worker
+from penstock.graph.node import Cursor, Node, ordered
+from penstock.graph.policy import Policy
 from penstock.graph.reading import Reading
 from penstock.operations.batch import Batch
+from penstock.operations.on_error import OnError
 from penstock.watching.report import Report, Watch
 
 if TYPE_CHECKING:
@@ -49,6 +51,39 @@ def sharded(node: Node, rank: int, world: int) -> Node:
     return dataclasses.replace(node, input=sharded(node.sources[0], rank, world))  # type: ignore[call-arg]
 
 
+def guarded(root: Node, policy: Policy) -> Node:
+    """Return a description with a policy in front of every batch, and behind the last function of the user."""
+    made: dict[int, Node] = {}
+    for node in ordered(root):
+        changes: dict[str, Any] = {}
+        for name in ("input", "inputs"):
+            value = getattr(node, name, None)
+            if isinstance(value, Node):
+                changes[name] = made[id(value)]
+            elif isinstance(value, tuple):
+                changes[name] = tuple(made[id(source)] for source in value)
+        if isinstance(node, Batch) and needs_guard(node.input):
+            changes["input"] = OnError(changes["input"], policy)
+        made[id(node)] = dataclasses.replace(node, **changes)
+    return OnError(made[id(root)], policy) if needs_guard(root) else made[id(root)]
+
+
+def needs_guard(node: Node) -> bool:
+    """Tell whether a user's function runs in a step, or before it down to the batch before."""
+    if isinstance(node, (Batch, OnError)):
+        return False
+    return not node.pure or any(needs_guard(source) for source in node.sources)
+
+
+def checked_timeout(timeout: object) -> float | None:
+    """Return a time-out, or refuse what is none."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
+        raise ArgumentError(f"loader(): timeout must be a number of seconds above 0, not {short(timeout)}.")
+    return float(timeout)
+
+
 def checked_shard(shard: object) -> tuple[int, int]:
     """Return (rank, world), or refuse what is no such pair."""
     if not isinstance(shard, (tuple, list)) or len(shard) != 2:
@@ -69,6 +104,7 @@ class Engine:
         self.limits = limits
         self.session: Session | None = None
         self.desk: Desk | None = None
+        self.tally = Tally()
         self.closed = False
 
     def reading(self, epoch: int) -> Reading:
@@ -76,10 +112,10 @@ class Engine:
         if self.closed:
             raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
         if not self.executor.count:
-            return Reading(self.work.plan, epoch)
+            return Reading(self.work.plan, epoch, hear=self.tally.hear)
         if self.session is None or self.desk is None:
             self.session = self.executor.start(self.work)
-            self.desk = Desk(self.session, self.limits)
+            self.desk = Desk(self.session, self.limits, self.tally)
         return Afar(self.work.plan, epoch, self.desk, self.executor.count)
 
     def close(self) -> None:
@@ -89,6 +125,7 @@ class Engine:
         desk, session = self.desk, self.session
         self.desk = self.session = None
         if desk is not None and session is not None:
+            self.tally.replaced = session.replaced
             try:
                 desk.cancel()
             finally:
@@ -113,7 +150,13 @@ class Loader(Generic[T]):
     """
 
     def __init__(
-        self, node: Node, *, workers: Executor | None = None, shard: tuple[int, int] | None = None, limits: Limits
+        self,
+        node: Node,
+        *,
+        workers: Executor | None = None,
+        shard: tuple[int, int] | None = None,
+        limits: Limits,
+        timeout: float | None = None,
     ) -> None:
         executor = Inline() if workers is None else workers
         if not isinstance(executor, Executor):
@@ -124,7 +167,7 @@ class Loader(Generic[T]):
         self._node = node
         self._shard = (0, 1) if shard is None else checked_shard(shard)
         part = node if self._shard[1] == 1 else sharded(node, *self._shard)
-        self._engine = Engine(Work(part), executor, limits)
+        self._engine = Engine(Work(part, checked_timeout(timeout)), executor, limits)
         self._epoch = 0
         self._position: Any = None
         self._resumed = False
@@ -213,8 +256,8 @@ class Loader(Generic[T]):
         return self._watch.report(
             pipeline=line(self._node),
             executor=engine.executor,
-            tally=engine.desk.tally if engine.desk is not None else None,
-            replaced=engine.session.replaced if engine.session is not None else 0,
+            tally=engine.tally,
+            replaced=engine.session.replaced if engine.session is not None else engine.tally.replaced,
         )
 
     def close(self) -> None:

@@ -12,12 +12,14 @@ from penstock.graph.checking import short, whole
 from penstock.graph.execution import Limits
 from penstock.graph.items import stack
 from penstock.graph.node import Node, ordered
+from penstock.graph.policy import Policy, checked
 from penstock.graph.reading import Plan, Reading
-from penstock.loader import Loader
+from penstock.loader import Loader, guarded
 from penstock.operations.batch import Batch
 from penstock.operations.epoch import Epoch
 from penstock.operations.filter import Filter
 from penstock.operations.map import Map
+from penstock.operations.on_error import OnError
 from penstock.operations.prefetch import Prefetch
 from penstock.operations.repeat import Repeat
 from penstock.operations.seed import Seed
@@ -60,25 +62,50 @@ class Dataset(Generic[T_co]):
 
     @overload
     def map(  # type: ignore[misc]  # mypy wants a self type above Dataset; below it is what is meant
-        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False
+        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False, on_error: None = None
     ) -> Sequence[U]: ...
     @overload
     def map(  # type: ignore[misc]
-        self: Stream[T_co], function: Callable[..., U], *, rng: bool = False
+        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False, on_error: Policy
+    ) -> Sequence[U] | Stream[U]: ...
+    @overload
+    def map(  # type: ignore[misc]
+        self: Stream[T_co], function: Callable[..., U], *, rng: bool = False, on_error: Policy | None = None
     ) -> Stream[U]: ...
-    def map(self, function: Callable[..., U], *, rng: bool = False) -> Any:
+    def map(self, function: Callable[..., U], *, rng: bool = False, on_error: Policy | None = None) -> Any:
         """Send every item through a function; behind ``batch``, every batch.
 
         Args:
             function: called with the item; its result takes the item's place.
             rng: call ``function(item, rng=generator)`` with a ``numpy.random.Generator`` that belongs to this item: it
                 depends on the seed, the epoch, the position and this operation, and on nothing else.
+            on_error: what becomes of an item for which this function fails; see the method ``on_error``.
 
         >>> import penstock as ps
         >>> list(ps.range(3).map(lambda x: 10 * x))
         [0, 10, 20]
         """
-        return self._wrap(Map(self.node, function, rng))
+        made = Map(self.node, function, rng)
+        return self._wrap(made if on_error is None else OnError(made, on_error, own=True))
+
+    def on_error(self, policy: Policy) -> Any:
+        """Say what becomes of items whose computation fails in a step before this one.
+
+        Args:
+            policy: ``"raise"`` the error (the default), ``"skip"`` the item, ``Skip(count=…, fraction=…)`` with a
+                budget, ``Retry(times, wait=…, then=…)``, or a function of (error, source) whose result takes the item's
+                place; ``source`` is what the source calls the item: a path, an index, an element of a stream.
+
+        Where items may be left out, the result is a Stream: batches behind it keep their size, and what was left out is
+        counted and listed in ``loader.report()``. It is part of the order: the same on any workers, and after a resume.
+
+        >>> import penstock as ps
+        >>> list(ps.items(["1", "x", "3"]).map(int).on_error("skip"))
+        [1, 3]
+        >>> list(ps.items(["1", "x", "3"]).map(int, on_error=lambda error, source: -1))
+        [1, -1, 3]
+        """
+        return self._wrap(OnError(self.node, policy))
 
     def filter(self, predicate: Callable[[T_co], object]) -> Stream[T_co]:
         """Keep the items that a predicate is true for. The result is a Stream: its length shows when it is read.
@@ -184,11 +211,13 @@ class Dataset(Generic[T_co]):
 
     # -- reading
 
-    def loader(
+    def loader(  # noqa: PLR0913  each is a decision of its own, and most loaders make one or two
         self,
         *,
         workers: Executor | None = None,
         shard: tuple[int, int] | None = None,
+        on_error: Policy | None = None,
+        timeout: float | None = None,
         window: int = Limits.count,
         window_bytes: int = Limits.nbytes,
     ) -> Loader[T_co]:
@@ -198,6 +227,10 @@ class Dataset(Generic[T_co]):
             workers: ``Inline()`` (the default), ``Threads(n)`` or ``Processes(n)``.
             shard: ``(rank, world size)``: read this rank's part of every batch. Batches are cut before they are
                 divided, so all ranks together read the same batches, whatever the world size.
+            on_error: a policy for every item that fails, wherever no ``on_error`` of the dataset says otherwise; it
+                stands in front of every batch, and behind the last step.
+            timeout: seconds that an item may take. Then it is an error with the worker's stack, and the worker is
+                replaced. Without it, a warning appears after a minute. In line, nobody is there to watch.
             window: how many pieces of work (batches, mostly) may be under way or waiting to be taken.
             window_bytes: how many bytes these may hold, about.
 
@@ -209,7 +242,8 @@ class Dataset(Generic[T_co]):
         limits = Limits(
             whole(window, "loader()", "window", least=1), whole(window_bytes, "loader()", "window_bytes", least=1)
         )
-        return Loader(self.node, workers=workers, shard=shard, limits=limits)
+        node = self.node if on_error is None else guarded(self.node, checked(on_error, "loader()", "on_error"))
+        return Loader(node, workers=workers, shard=shard, limits=limits, timeout=timeout)
 
     def resume(self, state: Mapping[str, Any]) -> Iterator[T_co]:
         """Read in line from a loader's state, or from its ``epoch`` and ``position`` alone: for debugging.

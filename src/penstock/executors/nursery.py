@@ -2,7 +2,7 @@
 
     trainer ══control══> nursery ──fork──> worker 0, worker 1, …
        ║                    ║
-       ╚═════lifeline═══════╝   one per worker: EOF from above means "end it"; a number from below is how it ended
+       ╚═════lifeline═══════╝   one per worker. From above: a signal to send, or EOF for "end it"; from below: its end
 
 Forking the trainer would copy its threads' locks and its CUDA state in the middle of things, and starting each worker
 as a new program would import NumPy in each. The nursery has one thread and has imported what workers need, so a fork of
@@ -202,8 +202,10 @@ def serve(control_fd: int, trainer: int) -> None:
             elif fd in children and fd == children[fd].pidfd:
                 bury(children[fd], children)
             elif fd in children:
-                watch.unregister(fd)  # the trainer wants it gone; its pidfd will say when it is
-                os.kill(children[fd].pid, signal.SIGKILL)
+                number = children[fd].lifeline.recv(1)
+                if not number:
+                    watch.unregister(fd)  # the trainer wants it gone; its pidfd will say when it is
+                os.kill(children[fd].pid, number[0] if number else signal.SIGKILL)
 
 
 def pidfd_of_parent(trainer: int) -> int:

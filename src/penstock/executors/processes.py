@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,9 +29,11 @@ import numpy as np
 from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerError, WorkerNotStarted
 from penstock.executors import worker as w
 from penstock.executors.nursery import STATUS, registry
+from penstock.executors.patience import Patience
 from penstock.graph.checking import whole
 from penstock.graph.context import PAGE
-from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Ticket, Work, Worker
+from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
+from penstock.graph.policy import Skipped
 from penstock.transport.failure import unpack_error
 from penstock.transport.frame import Extent, unpack
 from penstock.transport.shipment import ship
@@ -40,6 +43,7 @@ INLINE = 1 << 12  # bytes of elements that travel inside a ticket; more go throu
 OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
 KILLED = 3  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
 HOPELESS = 20  # … so as many more are forgiven as workers died at other items, up to this
+SKIPPED_ERROR = Skipped._fields.index("error")
 PATIENCE = 3  # workers in a row that may die before they are ready
 
 
@@ -78,6 +82,8 @@ class Slot(NamedTuple):
     outcomes: socket.socket
     lifeline: socket.socket
     arena: Borrowed
+    stack: int
+    """The file in memory that it writes its stack into, when asked."""
 
 
 class Sent(NamedTuple):
@@ -121,6 +127,7 @@ class ProcessSession(Session):
         hold = self.held.callback
         registry.hire()
         hold(self.release)
+        self.patience = Patience(work)
         self.watch = select.epoll()
         hold(self.watch.close)
         self.wake = os.eventfd(0, os.EFD_CLOEXEC)
@@ -168,10 +175,11 @@ class ProcessSession(Session):
             "work_size": self.work_size,
             "environment": dict(os.environ),
         }
-        fds = [self.queue.fileno(), theirs.fileno(), arena, self.parcels_fd, self.board_fd, self.work_fd]
+        stack = create("penstock-stack", 0)
+        fds = [self.queue.fileno(), theirs.fileno(), arena, self.parcels_fd, self.board_fd, self.work_fd, stack]
         try:
             registry.living().fork(request, [end.fileno(), *fds])
-            slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size))
+            slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size), stack)
         finally:
             theirs.close()
             end.close()
@@ -258,26 +266,27 @@ class ProcessSession(Session):
                 raise ClosedError("the workers have been closed")
             if self.waiting:
                 self.flush()
-            # With tickets that found the queue full, look again soon: workers make room without a word.
-            try:
-                events = self.watch.poll(0.05 if self.waiting else None)
-            except (ValueError, OSError):
-                if self.closed:  # by another thread, while this one waited
-                    continue
-                raise
-            for fd, _ in events:
+            if self.patience.due():
+                self.look()
+            for fd in self.events():
                 if fd == self.wake:
                     os.eventfd_read(self.wake)
                     return NOBODYS
-                known = self.by_fd.get(fd)
-                if known is None:
-                    continue
-                slot, is_outcomes = known
-                if is_outcomes:
-                    self.receive(slot)
-                else:
-                    self.mourn(slot)
+                slot, is_outcomes = self.by_fd.get(fd, (None, False))
+                if slot is not None:
+                    (self.receive if is_outcomes else self.mourn)(slot)
         return self.finished.popleft()
+
+    def events(self) -> list[int]:
+        """Wait until something can be read, or for a moment; return what."""
+        # With tickets that found the queue full, look again soon: workers make room without a word.
+        moment = 0.05 if self.waiting else self.patience.left() + 0.001
+        try:
+            return [fd for fd, _ in self.watch.poll(moment)]
+        except (ValueError, OSError):
+            if self.closed:  # by another thread, while this one waited
+                return []
+            raise
 
     def receive(self, slot: Slot) -> bool:
         """Take one message of a worker; False where there is none."""
@@ -299,7 +308,8 @@ class ProcessSession(Session):
         payload = memoryview(self.buffer)[top:size]
         sent = self.sent.pop(number, None)
         try:
-            items, counts, failure = unpack(payload, extents, slot.arena, spilled=kind == w.SPILLED)
+            items, counts, failure, left_out = unpack(payload, extents, slot.arena, spilled=kind == w.SPILLED)
+            skips = [Skipped(*s)._replace(error=unpack_error(s[SKIPPED_ERROR])) for s in left_out]
         except Exception as error:  # noqa: BLE001  a user's class that cannot be rebuilt here
             if sent is not None:
                 self.strikes.pop(number, None)
@@ -309,9 +319,48 @@ class ProcessSession(Session):
             self.strikes.pop(number, None)
             nbytes = sum(extent.nbytes for extent in extents) + size
             problem = None if failure is None else unpack_error(failure)
-            self.finished.append(Outcome(number, items, counts, problem, seconds, nbytes, slot.number))
+            self.finished.append(Outcome(number, items, counts, problem, seconds, nbytes, slot.number, skips))
         self.unready = 0
         return True
+
+    # -- patience
+
+    def look(self) -> None:
+        """End a worker that has been at one item for too long, or warn of it."""
+        for slot in list(self.slots.values()):
+            notes = self.board[w.SLOT * slot.number : w.SLOT * (slot.number + 1)]
+            number, started = notes[w.NUMBER], notes[w.STARTED] / 1e9
+            sent = self.sent.get(number)
+            if sent is None or time.monotonic() - started < self.patience.tick:
+                continue
+            item = None if notes[w.NODE] == w.IDLE else (notes[w.NODE], notes[w.INDEX])
+            seconds = self.patience.exceeded(slot.number, number, started, item)
+            if not seconds:
+                slot.lifeline.send(bytes([w.ASK]))  # the answer is there at the next look
+                continue
+            worker = next(x for x in self.workers if x.number == slot.number)
+            text = self.patience.describe(sent.ticket, item, seconds, str(worker), self.stack_of(slot))
+            if not self.patience.fatal:
+                self.patience.warn(text)
+                continue
+            del self.sent[number]
+            slot.lifeline.shutdown(socket.SHUT_WR)
+            error = Split() if sent.ticket.size > 1 else self.patience.error(text)
+            self.finished.append(Outcome(number, [], None, error, seconds, 0, slot.number))
+
+    def stack_of(self, slot: Slot) -> str:
+        """Return the Python stacks of a worker's threads, written by itself even while it is stuck in C code."""
+        before = os.fstat(slot.stack).st_size
+        with contextlib.suppress(OSError):
+            slot.lifeline.send(bytes([w.STACK]))
+        deadline = time.monotonic() + 1.0
+        size = before
+        while time.monotonic() < deadline:
+            time.sleep(0.02)
+            last, size = size, os.fstat(slot.stack).st_size
+            if size > before and size == last:  # written, and written to its end
+                break
+        return os.pread(slot.stack, size - before, before).decode(errors="replace") or "(it gave none)"
 
     # -- deaths
 
@@ -361,6 +410,9 @@ class ProcessSession(Session):
         """Answer a ticket that kills its workers with an error that names the item."""
         ticket = self.sent.pop(number).ticket
         deaths = self.strikes.pop(number)
+        if ticket.size > 1:
+            self.finished.append(Outcome(number, [], None, Split(), 0.0))
+            return
         node, index, root = item
         what = self.work.plan.nodes[node]
         error = WorkerDied(
@@ -383,6 +435,7 @@ class ProcessSession(Session):
         for sock in (slot.outcomes, slot.lifeline):
             self.unwatch(sock)
             sock.close()
+        os.close(slot.stack)
 
     # -- the end
 

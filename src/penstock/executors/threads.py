@@ -9,13 +9,19 @@ leaves one that is stuck in a user's function to finish its item, as a daemon th
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
+import traceback
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 from penstock.errors import ClosedError
+from penstock.executors.patience import Patience
 from penstock.graph.checking import whole
-from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Ticket, Work, Worker
+from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
+from penstock.graph.reading import Meter
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,15 @@ class Threads(Executor):
         return ThreadSession(work, self.count)
 
 
+class Seat(NamedTuple):
+    """What a thread is at, for whoever watches."""
+
+    of: int
+    ticket: Ticket
+    started: float
+    meter: Meter
+
+
 class Crew:
     """What the threads share. They hold no reference to the session, so that it can be collected as garbage."""
 
@@ -52,13 +67,24 @@ class Crew:
         self.tickets: SimpleQueue[tuple[int, Ticket] | None] = SimpleQueue()
         self.outcomes: SimpleQueue[tuple[int, Outcome] | None] = SimpleQueue()
         self.round = 0  # raised by cancel and close: tickets and outcomes of earlier rounds are dropped
+        self.seats: dict[threading.Thread, Seat] = {}
+        self.given_up: set[threading.Thread] = set()
 
     def run(self, number: int) -> None:
         """Work until the last ticket. The body of a thread."""
-        while (entry := self.tickets.get()) is not None:
+        me = threading.current_thread()
+        meter = Meter()
+        while me not in self.given_up and (entry := self.tickets.get()) is not None:
             of, ticket = entry
             if of == self.round:
-                self.outcomes.put((of, self.work.perform(ticket, worker=number)))
+                meter.at = None
+                self.seats[me] = Seat(of, ticket, time.monotonic(), meter)
+                outcome = self.work.perform(ticket, worker=number, meter=meter)
+                if me not in self.given_up:
+                    self.outcomes.put((of, outcome))
+                self.seats.pop(me, None)
+                meter.at = None
+                del outcome
             del entry, ticket  # or this thread would keep a batch alive while it waits
 
 
@@ -67,18 +93,26 @@ class ThreadSession(Session):
 
     def __init__(self, work: Work, count: int) -> None:
         self.crew = Crew(work)
+        self.patience = Patience(work)
         self.closed = False
-        self.threads = [
-            threading.Thread(target=self.crew.run, args=(number,), name=f"penstock-worker-{number}", daemon=True)
-            for number in range(count)
-        ]
-        for thread in self.threads:
-            thread.start()
+        self.deaths = 0
+        self.threads = [self.begin(number) for number in range(count)]
+
+    def begin(self, number: int) -> threading.Thread:
+        """Start a thread."""
+        thread = threading.Thread(target=self.crew.run, args=(number,), name=f"penstock-worker-{number}", daemon=True)
+        thread.start()
+        return thread
 
     @property
     def workers(self) -> tuple[Worker, ...]:
         """The threads."""
         return tuple(Worker(number, "thread") for number in range(len(self.threads)))
+
+    @property
+    def replaced(self) -> int:
+        """How many threads were given up, stuck in an item."""
+        return self.deaths
 
     def submit(self, ticket: Ticket) -> None:
         """Queue a ticket."""
@@ -88,10 +122,42 @@ class ThreadSession(Session):
 
     def collect(self) -> Outcome:
         """Wait for any outcome of this round."""
-        while (entry := self.crew.outcomes.get()) is not None:
+        while True:
+            try:
+                entry = self.crew.outcomes.get(timeout=self.patience.left())
+            except Empty:
+                entry = (-1, NOBODYS)
+            if entry is None:
+                raise ClosedError("the workers have been closed")
             if entry[0] == self.crew.round:
                 return entry[1]
-        raise ClosedError("the workers have been closed")
+            if self.patience.due():
+                self.look()
+
+    def look(self) -> None:
+        """Give up a thread that has been at one item for too long, or warn of it."""
+        index_of = self.crew.work.plan.nodes.index_of
+        for number, thread in enumerate(self.threads):
+            seat = self.crew.seats.get(thread)
+            if seat is None or seat.of != self.crew.round:
+                continue
+            found = seat.meter.item()
+            item = None if found is None else (index_of(found[0]), found[1])
+            seconds = self.patience.exceeded(number, seat.ticket.number, seat.started, item)
+            if not seconds:
+                continue
+            frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  the documented way
+            stack = "".join(traceback.format_stack(frame))
+            text = self.patience.describe(seat.ticket, item, seconds, str(self.workers[number]), stack)
+            if not self.patience.fatal:
+                self.patience.warn(text)
+                continue
+            self.crew.given_up.add(thread)
+            self.deaths += 1
+            self.threads[number] = self.begin(number)
+            error = Split() if seat.ticket.size > 1 else self.patience.error(text)
+            outcome = Outcome(seat.ticket.number, [], None, error, seconds, 0, number)
+            self.crew.outcomes.put((self.crew.round, outcome))
 
     def cancel(self) -> None:
         """Start a new round."""
@@ -104,7 +170,7 @@ class ThreadSession(Session):
             return
         self.closed = True
         self.crew.round += 1
-        for _ in self.threads:
+        for _ in range(len(self.threads) + len(self.crew.given_up)):
             self.crew.tickets.put(None)
         self.crew.outcomes.put(None)
         for thread in self.threads:

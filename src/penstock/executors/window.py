@@ -20,10 +20,11 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from penstock.errors import ClosedError
-from penstock.graph.execution import Limits, Outcome, Session, Tally, Ticket
+from penstock.errors import ClosedError, WorkerError
+from penstock.graph.execution import NOBODYS, Limits, Outcome, Session, Split, Tally, Ticket
 from penstock.graph.node import Cursor, Node, Place
-from penstock.graph.reading import Plan, Reading, chain
+from penstock.graph.policy import Skipped
+from penstock.graph.reading import Account, Chain, Plan, Reading, chain
 
 TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message
 LARGEST = 1024  # positions of a ticket
@@ -38,10 +39,10 @@ class Desk:
     the first collects, for all; the others wait for it to find theirs.
     """
 
-    def __init__(self, session: Session, limits: Limits) -> None:
+    def __init__(self, session: Session, limits: Limits, tally: Tally | None = None) -> None:
         self.session = session
         self.limits = limits
-        self.tally = Tally()
+        self.tally = tally or Tally()
         self.number = 0
         self.wanted: set[int] = set()
         self.arrived: dict[int, Outcome] = {}
@@ -110,6 +111,16 @@ class Part(NamedTuple):
     failure: BaseException | None = None
     """What stopped the reading below, behind these elements."""
 
+    def singles(self) -> list[Part]:
+        """Return the same work, one position or element at a time."""
+        if self.elements is None:
+            return [Part(index, index + 1) for index in range(self.start, self.stop)]
+        last = len(self.elements) - 1
+        return [
+            Part(0, 0, (element,), (place,), self.befores[k : k + 2], self.failure if k == last else None)
+            for k, (element, place) in enumerate(zip(self.elements, self.places, strict=True))
+        ]
+
 
 class Feed(ABC):
     """Where a stage's work comes from."""
@@ -121,6 +132,10 @@ class Feed(ABC):
     @abstractmethod
     def before(self, part: Part, offset: int) -> Any:
         """Return the position of what is below, before the element at an offset of a piece."""
+
+    @abstractmethod
+    def place(self, part: Part, offset: int) -> Place:
+        """Return where the element at an offset of a piece stands."""
 
     @property
     @abstractmethod
@@ -155,6 +170,10 @@ class Positions(Feed):
     def before(self, part: Part, offset: int) -> Any:
         """Return the index."""
         return part.start + offset
+
+    def place(self, part: Part, offset: int) -> Place:
+        """Return the index as a place."""
+        return Place(part.start + offset)
 
 
 class Elements(Feed):
@@ -197,6 +216,10 @@ class Elements(Feed):
         """Return the cursor's position there."""
         return part.befores[offset]
 
+    def place(self, part: Part, offset: int) -> Place:
+        """Return the place that the cursor gave."""
+        return part.places[offset]
+
     def close(self) -> None:
         """Close the cursor."""
         self.cursor.close()
@@ -238,6 +261,8 @@ class Window:
             began = time.perf_counter()
             outcome = self.desk.take(number)
             self.desk.tally.waited += time.perf_counter() - began
+            if isinstance(outcome.error, Split):
+                return self.split(part)
             self.adapt(part, outcome)
         else:
             outcome = Outcome(0, [], None, None, 0.0)
@@ -245,6 +270,14 @@ class Window:
         if part.failure is not None and outcome.error is None:
             outcome = outcome._replace(error=part.failure)
         return part, outcome
+
+    def split(self, part: Part) -> tuple[Part, Outcome] | None:
+        """Submit a piece of work again, one position at a time."""
+        self.ahead.popleft()
+        singles = part.singles()
+        numbers = [self.desk.submit(self.epoch, self.node, single) for single in singles]
+        self.ahead.extendleft(reversed(list(zip(numbers, singles, strict=True))))
+        return self.next()
 
     def adapt(self, part: Part, outcome: Outcome) -> None:
         """Learn from an outcome how large tickets should be, and how many."""
@@ -271,67 +304,99 @@ class Stage(Cursor):
     """The cursor of what workers compute: its items and positions are those of Walk and Spread, to the letter."""
 
     def __init__(self, read: Afar, node: Node, position: Any) -> None:
-        base, self.steps = chain(node)
+        base, steps = chain(node)
         self.read = read
-        self.worker = 0
+        self.chain = Chain(steps)
         self.skip = 0
-        below = position
-        if self.steps:
-            below, self.skip = position or (None, 0)
+        below, counts = position, None
+        if steps:
+            below, self.skip, *counts = position or (None, 0)
+        self.account = Account(self.chain, counts[0] if counts else None)
+        self.counts = list(self.account.counts)
         feed: Feed = Positions(base, below) if base.positional else Elements(read.start(base, below))
         self.at = feed.at
         number = read.plan.nodes.index_of(node)
         self.window = Window(read.desk, feed, read.epoch, number, read.workers)
         self.part = Part()
-        self.items: Sequence[Any] = ()
-        self.counts: list[int] | None = None
-        self.error: BaseException | None = None
+        self.outcome = NOBODYS
         self.given = 0  # items of this outcome that are gone
         self.element = 0  # of this outcome: the one whose items are being given
         self.of_element = 0  # how many of its items are gone
+        self.skips: deque[Skipped] = deque()
 
     def __next__(self) -> Any:
-        while self.given >= len(self.items):
+        while self.given >= len(self.outcome.items):
             self.advance()
-        value = self.items[self.given]
+        value = self.outcome.items[self.given]
         self.given += 1
-        if self.counts is None:
+        counts = self.outcome.counts
+        if counts is None:
             self.at = self.part.start + self.given
             return value
-        while self.of_element >= self.counts[self.element]:  # elements that became nothing
+        while self.of_element >= counts[self.element]:  # elements that became nothing
             self.element += 1
             self.of_element = 0
         self.of_element += 1
-        if self.of_element == self.counts[self.element]:
+        if self.skips:
+            self.settle(self.element)
+        if self.of_element == counts[self.element]:
             self.element += 1
             self.of_element = 0
         self.at = self.window.feed.before(self.part, self.element)
+        self.counts = list(self.account.counts)
         return value
+
+    def settle(self, element: int) -> None:
+        """Count what was left out up to an element; raise where the budget is spent."""
+        while self.skips and self.skips[0].element <= element:
+            skipped = self.skips.popleft()
+            try:
+                self.account.add(skipped, self.window.feed.place(self.part, skipped.element).position + 1)
+            except BaseException:
+                self.outcome = self.outcome._replace(items=())  # what stands behind is not to be delivered
+                raise
+            self.read.skipped(skipped)
 
     def advance(self) -> None:
         """Take the next outcome from the window."""
-        if self.error is not None:
-            self.accuse(self.error)
-            raise self.error
-        self.items = ()  # let go of the memory before waiting for more
+        if self.skips:
+            self.settle(self.window.size + LARGEST)
+        if self.outcome.error is not None:
+            self.accuse(self.outcome)
+            raise self.outcome.error
+        self.outcome = NOBODYS  # let go of the memory before waiting for more
         found = self.window.next()
         if found is None:
             raise StopIteration
-        self.part, outcome = found
-        self.items, self.counts, self.error = outcome.items, outcome.counts, outcome.error
-        self.worker = outcome.worker
+        self.part, self.outcome = found
+        if isinstance(self.outcome.error, WorkerError):
+            self.outcome = self.forgiven(self.outcome)
+        self.skips.extend(self.outcome.skips)
         self.given = self.element = self.of_element = 0
-        if self.skip and self.counts:  # resumed within an element
+        counts = self.outcome.counts
+        if self.skip and counts:  # resumed within an element
             self.given = self.of_element = self.skip
             self.skip = 0
-            if self.of_element >= self.counts[0]:
+            if self.of_element >= counts[0]:
                 self.element, self.of_element = 1, 0
 
-    def accuse(self, error: BaseException) -> None:
+    def forgiven(self, outcome: Outcome) -> Outcome:
+        """Leave out an item that ended its workers or its time, where a policy says so."""
+        error = outcome.error
+        for number, at in enumerate(self.chain.guards):
+            guard: Any = self.chain.steps[at]
+            if error is not None and self.chain.budgets[number] is not None and guard.concerns(error, self.read):
+                self.accuse(outcome)
+                where = self.window.feed.place(self.part, 0)
+                skipped = Skipped(where.position, self.read.epoch, guard.label(), None, error, number)
+                return outcome._replace(items=[], counts=[0], error=None, skips=[skipped])
+        return outcome
+
+    def accuse(self, outcome: Outcome) -> None:
         """Write on an error which worker it came from."""
-        worker = next((x for x in self.read.desk.session.workers if x.number == self.worker), None)
-        if worker is not None:
-            error.add_note(f"penstock: in {worker}")
+        worker = next((x for x in self.read.desk.session.workers if x.number == outcome.worker), None)
+        if worker is not None and outcome.error is not None:
+            outcome.error.add_note(f"penstock: in {worker}")
 
     @property
     def place(self) -> Place:  # type: ignore[override]
@@ -340,9 +405,10 @@ class Stage(Cursor):
 
     def position(self) -> Any:
         """Return what Walk or Spread would return here."""
-        if not self.steps:
+        if not self.chain.steps:
             return self.at
-        return [self.at, self.of_element or self.skip]
+        at = [self.at, self.of_element or self.skip]
+        return [*at, list(self.counts)] if self.chain.skips else at
 
     def exhausted(self) -> bool:
         """Tell whether every ticket has been submitted."""
@@ -354,7 +420,7 @@ class Stage(Cursor):
 
     def close(self) -> None:
         """Give up what is under way."""
-        self.items = ()
+        self.outcome = NOBODYS
         self.window.close()
 
 
@@ -362,7 +428,7 @@ class Afar(Reading):
     """A description whose positional and elementwise work is done by workers."""
 
     def __init__(self, plan: Plan, epoch: int, desk: Desk, workers: int) -> None:
-        super().__init__(plan, epoch)
+        super().__init__(plan, epoch, hear=desk.tally.hear)
         self.desk = desk
         self.workers = workers
 

@@ -9,6 +9,7 @@ go on while the trainer trains.
 
 from __future__ import annotations
 
+import faulthandler
 import mmap
 import os
 import pickle
@@ -16,9 +17,10 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ import numpy as np
 from penstock.graph.context import Surroundings
 from penstock.graph.execution import Outcome, Ticket, Work
 from penstock.graph.node import Node
-from penstock.graph.reading import Reading
+from penstock.graph.reading import Meter, Reading
 from penstock.transport.failure import pack_error
 from penstock.transport.frame import Extent, Packed, pack
 from penstock.transport.shipment import unship
@@ -44,8 +46,11 @@ WHOLE, SPILLED, BROKEN = range(3)
 
 # the board: 8 whole numbers per worker
 SLOT = 8
-NUMBER, NODE, INDEX, READY, PID, ROOT = range(6)
+NUMBER, NODE, INDEX, READY, PID, ROOT, STARTED, ANSWERS = range(8)
 IDLE = -1
+
+# signals from the trainer, through the nursery
+ASK, STACK = signal.SIGUSR2, signal.SIGUSR1
 
 MESSAGE = 1 << 17  # bytes of the largest message; whatever is larger travels in slabs
 
@@ -84,6 +89,7 @@ class Wires(NamedTuple):
     parcels: int
     board: int
     work: int
+    stack: int
 
 
 def main(request: dict[str, Any], fds: list[int]) -> None:
@@ -106,6 +112,7 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
             notes[PID] = os.getpid()
             notes[READY] = 1
             tickets = socket.socket(fileno=wires.tickets)
+            faulthandler.register(STACK, wires.stack, all_threads=True)
             Desk(description, request["slot"], tickets, sender, arena, parcels, notes).serve()
     except BaseException:  # noqa: BLE001  the trainer must hear of whatever keeps a worker from starting
         text = traceback.format_exc().encode()[-MESSAGE // 2 :]
@@ -123,17 +130,32 @@ class Desk:
     arena: Arena
     parcels: Borrowed
     notes: memoryview
+    meter: Meter = field(default_factory=Meter)
+
+    def answer(self, *_: object) -> None:
+        """Write on the board which item is being computed. Runs when the trainer asks, by a signal."""
+        item = self.meter.item()
+        if item is not None:
+            self.notes[NODE], self.notes[INDEX] = self.work.plan.nodes.index_of(item[0]), item[1]
+            self.notes[ANSWERS] += 1
 
     def serve(self) -> None:
         """Take, compute, answer, until the trainer closes its end."""
         careful = type("Careful", (CarefulReading,), {"notes": self.notes})
         notes, buffer = self.notes, bytearray(MESSAGE)
+        signal.signal(ASK, self.answer)
+        signal.siginterrupt(ASK, False)
         while size := self.tickets.recv_into(buffer):
             ticket, kind = self.opened(memoryview(buffer)[:size])
+            self.meter.at = None
+            notes[NODE] = notes[INDEX] = IDLE
+            notes[STARTED] = time.monotonic_ns()
             notes[NUMBER] = ticket.number
-            outcome: Outcome | None = self.work.perform(ticket, careful if kind & CAREFUL else Reading, self.number)
+            reading = careful if kind & CAREFUL else Reading
+            outcome: Outcome | None = self.work.perform(ticket, reading, self.number, self.meter)
             packed, seconds = encode(outcome, ticket, self.arena)  # type: ignore[arg-type]
-            number, outcome, ticket = ticket.number, None, None  # type: ignore[assignment]  # let go of the items
+            number = ticket.number
+            outcome = ticket = self.meter.at = None  # type: ignore[assignment]  # let go of the items
             send(self.outcomes, number, seconds, disentangled(packed, self.arena))
             notes[NUMBER] = IDLE
 
@@ -159,7 +181,9 @@ def encode(outcome: Outcome, ticket: Ticket, arena: Arena) -> tuple[Packed, floa
 
 def body(outcome: Outcome) -> tuple[Any, ...]:
     """Return what travels of an outcome."""
-    return outcome.items, outcome.counts, None if outcome.error is None else pack_error(outcome.error)
+    error = None if outcome.error is None else pack_error(outcome.error)
+    skips = [tuple(s._replace(error=pack_error(s.error))) for s in outcome.skips]  # type: ignore[arg-type]
+    return outcome.items, outcome.counts, error, skips
 
 
 def sendable(outcome: Outcome, ticket: Ticket, problem: Exception, arena: Arena) -> Outcome:

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from penstock.graph.node import Node, Place
-from penstock.graph.reading import Plan, Reading, chain, spread
+from penstock.graph.policy import Skipped
+from penstock.graph.reading import Chain, Meter, Plan, Reading, chain
+
+LISTED = 100  # items left out that a report lists
 
 
 class Ticket(NamedTuple):
@@ -57,35 +60,41 @@ class Outcome(NamedTuple):
     """Shared memory that the items hold."""
     worker: int = 0
     """Which worker did it."""
+    skips: Sequence[Skipped] = ()
+    """What policies left out."""
 
 
 class Work:
     """A description as workers need it: picklable, and able to perform tickets."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, timeout: float | None = None) -> None:
         self.root = root
+        self.timeout = timeout  # seconds that an item may take; None for any
         self.plan = Plan(root)
-        self.stages = {number: chain(node) for number, node in enumerate(self.plan.nodes)}
+        self.stages = {n: (base, Chain(steps)) for n, (base, steps) in enumerate(map(chain, self.plan.nodes))}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the description alone."""
         return (Work, (self.root,))
 
-    def perform(self, ticket: Ticket, reading: type[Reading] = Reading, worker: int = 0) -> Outcome:
+    def perform(
+        self, ticket: Ticket, reading: type[Reading] = Reading, worker: int = 0, meter: Meter | None = None
+    ) -> Outcome:
         """Compute a ticket's items. Errors of users' functions come back inside the outcome.
 
         Where one of many positions fails, those before it are delivered, so that the error appears at its own place
         of the order: the ticket is then computed again one by one.
         """
         began = time.perf_counter()
-        read = reading(self.plan, ticket.epoch)
-        base, steps = self.stages[ticket.node]
+        read = reading(self.plan, ticket.epoch, meter)
+        base, way = self.stages[ticket.node]
         error: BaseException | None = None
         items: Sequence[Any] = []
         counts: list[int] | None = None
-        if steps:
+        skips: list[Skipped] = []
+        if way.steps:
             items, counts = [], []
-            error = self._spread(ticket, read, items, counts)
+            error = self._spread(ticket, read, items, counts, skips)
         else:
             try:
                 items = read.gather(base, range(ticket.start, ticket.stop))
@@ -93,21 +102,26 @@ class Work:
                 error = failure
             if error is not None:
                 items, error = ([], error) if ticket.size == 1 else self._one_by_one(ticket, read, base)
-        return Outcome(ticket.number, items, counts, error, time.perf_counter() - began, 0, worker)
+        return Outcome(ticket.number, items, counts, error, time.perf_counter() - began, 0, worker, skips)
 
-    def _spread(self, ticket: Ticket, read: Reading, items: list[Any], counts: list[int]) -> BaseException | None:
-        base, steps = self.stages[ticket.node]
+    def _spread(
+        self, ticket: Ticket, read: Reading, items: list[Any], counts: list[int], skips: list[Skipped]
+    ) -> BaseException | None:
+        base, way = self.stages[ticket.node]
+        read.meter.at = (base, range(ticket.start, ticket.stop), counts)
         try:
-            if ticket.elements is not None:
-                pairs = zip(ticket.elements, ticket.places, strict=True)
-            else:
-                places = range(ticket.start, ticket.stop)
-                pairs = ((read.item(base, index), Place(index)) for index in places)  # type: ignore[assignment]
-            for element, place in pairs:
-                made = spread(steps, element, place, read)
+            for number in range(ticket.size):
+                if ticket.elements is None:
+                    index = ticket.start + number
+                    made = way.run(lambda index=index: read.item(base, index), base, Place(index), read)  # type: ignore[misc]
+                else:
+                    element = ticket.elements[number]
+                    made = way.run(lambda element=element: element, None, ticket.places[number], read)  # type: ignore[misc]
                 items.extend(made)
                 counts.append(len(made))
-        except BaseException as failure:  # noqa: BLE001
+                if read.skips:
+                    skips.extend(skipped._replace(element=number) for skipped in read.take_skips())
+        except BaseException as failure:  # noqa: BLE001  handed to the consumer, at its place
             return failure
         return None
 
@@ -119,6 +133,13 @@ class Work:
             except BaseException as failure:  # noqa: BLE001
                 return items, failure
         return items, None
+
+
+class Split(Exception):
+    """The error of an outcome that asks for the ticket to be submitted again, one position at a time.
+
+    Something in it ends workers or never ends. Alone, that item fails at its own place, and nothing else with it.
+    """
 
 
 NOBODYS = Outcome(0, (), None, None, 0.0)
@@ -158,6 +179,15 @@ class Tally:
         self.waited = 0.0  # seconds that the consumer waited for outcomes
         self.nbytes = 0
         self.full = 0  # how often the bytes, not the count, were the limit
+        self.replaced = 0  # workers that died, as of the end of the session
+        self.skipped = 0  # items that policies left out …
+        self.listed: list[Skipped] = []  # … and the first of them
+
+    def hear(self, what: Skipped) -> None:
+        """Note an item that a policy left out."""
+        self.skipped += 1
+        if len(self.listed) < LISTED:
+            self.listed.append(what)
 
 
 class Session(ABC):

@@ -11,13 +11,14 @@ random generators and shuffled orders, and writes on an error which item it came
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from penstock.graph.node import Cursor, Node, Place, ordered
 from penstock.graph.order import Order
+from penstock.graph.policy import Retry, Skip, Skipped, again, budget
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -53,16 +54,56 @@ class Plan:
         return order
 
 
+class Meter:
+    """What a reading is at, for whoever watches from outside: a step, its positions, and what is done, which grows."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at: tuple[Node, Indices, Sequence[Any]] | None = None
+
+    def item(self) -> tuple[Node, int] | None:
+        """Return the step and the position of the item that is being computed."""
+        at = self.at
+        if at is None:
+            return None
+        node, indices, done = at
+        count = len(done)
+        return (node, int(indices[count])) if count < len(indices) else None
+
+
 class Reading:
     """A description in one epoch."""
 
-    def __init__(self, plan: Plan, epoch: int = 0) -> None:
+    def __init__(
+        self, plan: Plan, epoch: int = 0, meter: Meter | None = None, hear: Callable[[Skipped], None] | None = None
+    ) -> None:
         self.plan = plan
         self.epoch = epoch
+        self.meter = meter or Meter()
+        self.hear = hear
+        self.skips: list[Skipped] = []
+
+    def skip(self, error: BaseException, guard: Node, place: Place, number: int) -> None:
+        """Note that a policy leaves an item out."""
+        blamed = getattr(error, "_penstock_blamed", None)
+        label = (guard if blamed is None else self.plan.nodes[blamed]).label()
+        source = getattr(error, "_penstock_source", None)
+        self.skips.append(Skipped(place.position, self.epoch, label, source, error, number))
+
+    def take_skips(self) -> list[Skipped]:
+        """Return what was left out since the last call."""
+        skips, self.skips = self.skips, []
+        return skips
+
+    def skipped(self, what: Skipped) -> None:
+        """Say, in the order of the epoch, that an item was left out."""
+        if self.hear is not None:
+            self.hear(what)
 
     def at(self, epoch: int) -> Reading:
         """Return the same description in another epoch."""
-        return Reading(self.plan, epoch)
+        return Reading(self.plan, epoch, self.meter, self.hear)
 
     def item(self, node: Node, index: int) -> Any:
         """Compute the item of a positional node."""
@@ -109,13 +150,15 @@ class Reading:
 
     def blame(self, error: BaseException, node: Node, index: int | Place) -> None:
         """Write on an error which item of which operation it came from. The innermost operation speaks, once."""
-        if getattr(error, "_penstock_blamed", False) or isinstance(error, GeneratorExit):
+        if getattr(error, "_penstock_blamed", None) is not None or isinstance(error, GeneratorExit):
             return
-        try:
-            error._penstock_blamed = True  # type: ignore[attr-defined]  # noqa: SLF001
-        except AttributeError:
-            return  # an exception class that forbids attributes: it will be named by the outermost operation
         where, key = (index.position, None) if isinstance(index, Place) else (index, self.origin(node, index))
+        try:
+            number = self.plan.nodes.index_of(node)
+            error._penstock_blamed = number  # type: ignore[attr-defined]  # noqa: SLF001
+            error._penstock_source = key  # type: ignore[attr-defined]  # noqa: SLF001
+        except AttributeError:
+            pass  # an exception class that forbids attributes may be blamed more than once
         source = "" if key is None or key == where else f", source {key!r}"
         error.add_note(f"penstock: item {where} of {node.label()}, epoch {self.epoch}{source}")
         if node.site is not None:
@@ -131,32 +174,104 @@ def chain(node: Node) -> tuple[Node, tuple[Node, ...]]:
     return node, tuple(reversed(steps))
 
 
-def spread(steps: Sequence[Node], value: Any, place: Place, read: Reading) -> Sequence[Any]:
-    """Send one element through elementwise steps; return the items that it becomes."""
-    values: Sequence[Any] = (value,)
-    places: Sequence[Place] = (place,)
-    for number, step in enumerate(steps, 1):
-        found: list[Any] = []
-        where: list[Place] = []
-        for element, at in zip(values, places, strict=True):
-            try:
-                items = step.spread(element, at, read)
-                before = len(found)
-                found.extend(items)
-            except BaseException as error:
-                read.blame(error, step, at)
-                raise
-            made = len(found) - before
-            # Each item that one element is spread into has a place of its own; a chain of one-to-one steps keeps it.
-            where.extend([at] if made == 1 else [Place(at.position, part(at.part, number, k)) for k in range(made)])
-        values, places = found, where
-    return values
+class Chain:
+    """Sends elements through elementwise steps, and follows the policies among them.
+
+    An element that fails goes on behind the next policy that concerns it: as what the policy made of it, or not at all.
+    """
+
+    def __init__(self, steps: Sequence[Node]) -> None:
+        self.steps = steps
+        self.guards = [k for k, step in enumerate(steps) if hasattr(step, "policy")]
+        self.budgets = [budget(steps[k].policy) for k in self.guards]  # type: ignore[attr-defined]
+        self.skips = any(b is not None for b in self.budgets)
+
+    def run(self, get: Callable[[], Any], base: Node | None, place: Place, read: Reading) -> list[Any]:
+        """Return the items that an element becomes; ``get`` computes it, for ``base``, or just returns it."""
+        items: list[Any] = []
+        value = None
+        try:
+            value = get()
+        except BaseException as error:  # noqa: BLE001  rescue raises what no policy is for
+            if base is not None:
+                read.blame(error, base, place.position)
+            self.rescue(-1, get, None, error, place, read, items)
+        else:
+            self.follow(0, value, place, read, items)
+        return items
+
+    def follow(self, k: int, value: Any, place: Place, read: Reading, items: list[Any]) -> None:
+        """Send a value through the steps from number ``k`` on."""
+        if k == len(self.steps):
+            items.append(value)
+            return
+        step = self.steps[k]
+        try:
+            made = list(step.spread(value, place, read))
+        except BaseException as error:  # noqa: BLE001
+            read.blame(error, step, place)
+            self.rescue(k, lambda: list(step.spread(value, place, read)), value, error, place, read, items)
+            return
+        self.go_on(k, made, place, read, items)
+
+    def go_on(self, k: int, made: list[Any], place: Place, read: Reading, items: list[Any]) -> None:
+        """Send what a step made through the next. Of several items each gets a place of its own."""
+        if len(made) == 1:
+            self.follow(k + 1, made[0], place, read, items)
+        else:
+            for number, value in enumerate(made):
+                at = Place(place.position, part(place.part, k + 1, number))
+                self.follow(k + 1, value, at, read, items)
+
+    def rescue(  # noqa: PLR0913, PLR0917  a moment of a computation: all of it is needed
+        self, k: int, attempt: Any, value: Any, error: BaseException, place: Place, read: Reading, items: list[Any]
+    ) -> None:
+        """Follow the policy that concerns an error of step ``k``, or raise it."""
+        for number, at in enumerate(self.guards):
+            guard: Any = self.steps[at]
+            if at <= k or not guard.concerns(error, read):
+                continue
+            policy, failure = guard.policy, error
+            if isinstance(policy, Retry):
+                made, problem = again(policy, attempt, failure)  # type: ignore[arg-type]
+                if problem is None:
+                    if k < 0:
+                        self.follow(0, made, place, read, items)
+                    else:
+                        self.go_on(k, made, place, read, items)
+                    return
+                failure, policy = problem, policy.then
+            if isinstance(policy, Skip):
+                read.skip(failure, guard, place, number)
+                return
+            if callable(policy):
+                self.follow(at + 1, policy(failure, value), place, read, items)
+                return
+            raise failure
+        raise error
 
 
 def part(outer: int, step: int, number: int) -> int:
     """Return the part of an item within a part: a 60-bit mix, for spreads within spreads."""
     mixed = (outer * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + number + 1) & 0xFFFFFFFFFFFFFFFF
     return (mixed ^ mixed >> 29) & ((1 << 60) - 1)
+
+
+class Account:
+    """What a chain has left out, policy by policy, and whether that is within the budgets."""
+
+    def __init__(self, chain_: Chain, counts: Sequence[int] | None) -> None:
+        self.chain = chain_
+        self.counts = list(counts or [0] * len(chain_.guards))
+
+    def add(self, skipped: Skipped, tried: int) -> None:
+        """Count an item that was left out; raise its error where the budget is spent."""
+        self.counts[skipped.guard] += 1
+        allowed = self.chain.budgets[skipped.guard]
+        if allowed is not None and not allowed.allows(self.counts[skipped.guard], tried):
+            failures = self.counts[skipped.guard]
+            skipped.error.add_note(f"penstock: not skipped: {failures} failures are more than {allowed} allows")
+            raise skipped.error
 
 
 class Walk(Cursor):
@@ -185,6 +300,14 @@ class Walk(Cursor):
         value = self.several(index) if self.together else self.read.item(self.node, index)
         self.index = index + 1
         return value
+
+    def advance(self) -> int:
+        """Step over an item without computing it; return its index."""
+        index = self.index
+        if index >= self.end:
+            raise StopIteration
+        self.index = index + 1
+        return index
 
     def several(self, index: int) -> Any:
         """Compute items for a while; return the first."""
@@ -217,17 +340,20 @@ def weight(value: Any) -> int:
 class Spread(Cursor):
     """Reads a chain of elementwise nodes.
 
-    Its position is ``[where the element in hand was taken from, how many of its items have been delivered]``; both
-    are as small as what is below, whatever the steps do.
+    Its position is ``[where the element in hand was taken from, how many of its items have been delivered]``, and with
+    policies that leave items out a list of how many each has; all as small as what is below, whatever the steps do.
     """
 
     skip: int
 
     def __init__(self, node: Node, read: Reading, position: Position) -> None:
-        base, self.steps = chain(node)
+        self.base, steps = chain(node)
+        self.chain = Chain(steps)
         self.read = read
-        below, self.skip = position or (None, 0)
-        self.below = read.start(base, below)
+        below, self.skip, *counts = position or (None, 0)
+        self.account = Account(self.chain, counts[0] if counts else None)
+        self.counts = list(self.account.counts)
+        self.below = read.start(self.base, below)
         self.before = self.after = self.seen = self.below.position()
         self.items: Iterator[Any] = iter(())
         self.left = 0
@@ -236,13 +362,11 @@ class Spread(Cursor):
     def __next__(self) -> Any:
         while not self.left:
             before = self.seen
-            value = next(self.below)
-            seen = self.below.position()
-            items = spread(self.steps, value, self.below.place, self.read)
-            self.seen = seen
+            items = self.element()
             taken, self.skip = self.skip, 0
             if len(items) > taken:  # of elements that became nothing, the position says nothing
-                self.before, self.after, self.taken = before, seen, taken
+                self.before, self.after, self.taken = before, self.seen, taken
+                self.counts = list(self.account.counts)
                 self.items = iter(items[taken:])
                 self.left = len(items) - taken
         value = next(self.items)
@@ -250,13 +374,28 @@ class Spread(Cursor):
         self.taken += 1
         return value
 
+    def element(self) -> list[Any]:
+        """Take an element from below; return what it becomes."""
+        read = self.read
+        below = self.below
+        if isinstance(below, Walk) and self.chain.guards:
+            index = below.advance()
+            items = self.chain.run(lambda: read.item(self.base, index), self.base, Place(index), read)
+        else:
+            value = next(below)
+            items = self.chain.run(lambda: value, None, below.place, read)
+        place = below.place
+        self.seen = below.position()
+        for skipped in read.take_skips():
+            self.account.add(skipped, place.position + 1)
+            read.skipped(skipped)
+        return items
+
     def position(self) -> Position:
-        """Return the element's position and the number of its items that are gone."""
-        if self.left:
-            return [self.before, self.taken]
-        return [self.after, self.skip]
+        """Return the element's position, the number of its items that are gone, and what was left out before it."""
+        at = [self.before, self.taken] if self.left else [self.after, self.skip]
+        return [*at, list(self.counts)] if self.chain.skips else at
 
     def close(self) -> None:
         """Close what is below."""
         self.below.close()
-

@@ -59,6 +59,7 @@ class Map(Node):
         for node in run:
             flow = map(node.drawing(read), flow, indices) if node.rng else map(node.function, flow)
         done: list[Any] = []
+        read.meter.at = (self, indices, done)
         failure: BaseException
         try:
             done.extend(flow)

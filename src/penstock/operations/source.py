@@ -100,8 +100,12 @@ class Items(Node):
             return found
         if type(entries) is list and isinstance(where, range) and where.step == 1:
             return entries[where.start : where.stop]
+        done: list[Any] = []
+        read.meter.at = (self, indices, done)
         item = read.item
-        return [item(self, index) for index in where]
+        for index in where:
+            done.append(item(self, index))  # noqa: PERF401  whoever watches sees it grow
+        return done
 
     def shipped(self) -> Node:
         """Pack a long list: Python objects would be copied into every worker, an array of bytes is shared."""

@@ -25,6 +25,7 @@ from penstock.transport.slab import create
 
 HEAD = struct.Struct("<qq")
 ALIGN = 64
+LARGEST = 1 << 30  # bytes of one write: Linux takes no more than two gigabytes at once
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
@@ -81,18 +82,24 @@ def ship(value: Any) -> tuple[int, int]:
     size = -(-top // PAGE) * PAGE
     fd = create("penstock-description", size)
     try:
-        os.posix_fallocate(fd, 0, size)
-        with mmap.mmap(fd, size) as memory:
-            HEAD.pack_into(memory, 0, len(payload), len(raws))
-            for number, (offset, raw) in enumerate(zip(offsets, raws, strict=True), 1):
-                HEAD.pack_into(memory, HEAD.size * number, offset, raw.nbytes)
-                memory[offset : offset + raw.nbytes] = raw
-            start = HEAD.size * (1 + len(raws))
-            memory[start : start + len(payload)] = payload
+        # Writing fills pages without zeroing and mapping them first: two thirds of the time that a mapping takes.
+        table = [HEAD.pack(len(payload), len(raws))]
+        table += [HEAD.pack(offset, raw.nbytes) for offset, raw in zip(offsets, raws, strict=True)]
+        write(fd, memoryview(b"".join(table)), 0)
+        write(fd, payload, HEAD.size * (1 + len(raws)))
+        for offset, raw in zip(offsets, raws, strict=True):
+            write(fd, raw, offset)
     except BaseException:
         os.close(fd)
         raise
     return fd, size
+
+
+def write(fd: int, data: memoryview, offset: int) -> None:
+    """Write all of some bytes; a full memory is an OSError here."""
+    while data.nbytes:
+        done = os.pwrite(fd, data[:LARGEST], offset)
+        data, offset = data[done:], offset + done
 
 
 def small(buffer: pickle.PickleBuffer) -> bool:

@@ -10,7 +10,9 @@ import time
 from dataclasses import dataclass
 
 from penstock.graph.execution import Executor, Tally
+from penstock.graph.policy import Skipped
 
+SHOWN = 10  # items left out that the text lists
 BOUND = 0.05  # share of the time spent waiting, above which a run is called input-bound
 
 
@@ -38,6 +40,10 @@ class Report:
     """Bytes that came through shared memory since the loader began."""
     replaced: int
     """Workers that died and were replaced since the loader began."""
+    skipped: int
+    """Items that policies left out since the loader began."""
+    listed: tuple[Skipped, ...]
+    """The first of them, with their errors."""
     limited_by_bytes: bool
     """Whether the window was as large as its bytes, not its count, allowed."""
 
@@ -73,6 +79,11 @@ class Report:
             lines.append(f"{self.nbytes / 1e6:,.1f} MB came through shared memory or messages")
         if self.replaced:
             lines.append(f"workers that died and were replaced: {self.replaced}")
+        if self.skipped:
+            lines.append(f"items that failed and were left out: {self.skipped:,}")
+            lines.extend(f"  {what}" for what in self.listed[:SHOWN])
+            if self.skipped > SHOWN:
+                lines.append("  … and more; report().listed has up to a hundred")
         if self.limited_by_bytes:
             lines.append("the window was limited by its bytes; loader(window_bytes=…) widens it")
         return "\n".join(lines)
@@ -100,7 +111,7 @@ class Watch:
         self.items += 1
         self.last = now
 
-    def report(self, *, pipeline: str, executor: Executor, tally: Tally | None, replaced: int) -> Report:
+    def report(self, *, pipeline: str, executor: Executor, tally: Tally, replaced: int) -> Report:
         """Return the report."""
         return Report(
             epoch=self.epoch,
@@ -110,8 +121,10 @@ class Watch:
             seconds=self.last - self.began,
             waited=self.waited,
             first=self.first,
-            busy=tally.busy if tally else 0.0,
-            nbytes=tally.nbytes if tally else 0,
+            busy=tally.busy,
+            nbytes=tally.nbytes,
             replaced=replaced,
-            limited_by_bytes=bool(tally and tally.full),
+            skipped=tally.skipped,
+            listed=tuple(tally.listed),
+            limited_by_bytes=bool(tally.full),
         )
