@@ -13,7 +13,15 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from penstock.errors import ArgumentError, ArgumentTypeError, ClosedError, LedgerError, LengthError, WorkerError
+from penstock.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ClosedError,
+    LedgerError,
+    LengthError,
+    StateError,
+    WorkerError,
+)
 from penstock.executors.inline import Inline
 from penstock.executors.window import Afar, Desk
 from penstock.graph import position as states
@@ -25,7 +33,9 @@ from penstock.graph.node import Cursor, Node, ordered
 from penstock.graph.policy import Policy
 from penstock.graph.reading import Reading
 from penstock.operations.batch import Batch
+from penstock.operations.filter import Filter
 from penstock.operations.on_error import OnError
+from penstock.operations.unbatch import Unbatch
 from penstock.watching.report import Report, Watch
 
 if TYPE_CHECKING:
@@ -47,6 +57,11 @@ def sharded(node: Node, rank: int, world: int) -> Node:
         raise ArgumentError(
             f"shard=({rank}, {world}): there is no batch() whose rows could be divided over the ranks. "
             "Add .batch(n) to the dataset, where n counts the rows of all ranks together."
+        )
+    if isinstance(node, (Filter, Unbatch)) or (isinstance(node, OnError) and not node.positional):
+        raise ArgumentError(
+            f"shard=({rank}, {world}): {node.label()} stands behind the batch whose rows are divided, and may leave "
+            "ranks with different numbers of items. Put it before batch()."
         )
     return dataclasses.replace(node, input=sharded(node.sources[0], rank, world))  # type: ignore[call-arg]
 
@@ -322,7 +337,13 @@ class Epoch(Iterator[T]):
             if primed is not None:
                 primed[1].close()
             read = self._engine.reading(loader.epoch)
-            self._cursor = read.start(self._engine.work.root, loader._position)  # noqa: SLF001
+            position = loader._position  # noqa: SLF001
+            try:
+                self._cursor = read.start(self._engine.work.root, position)
+            except (TypeError, ValueError, IndexError) as error:
+                if position is None:
+                    raise
+                raise StateError(f"The state's position does not fit this pipeline: {short(position)}.") from error
         return self._cursor
 
     def _prime(self) -> None:

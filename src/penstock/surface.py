@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from penstock.errors import ArgumentTypeError
 from penstock.graph import drawing
+from penstock.graph import position as states
 from penstock.graph.checking import short, whole
 from penstock.graph.execution import Limits
 from penstock.graph.items import stack
@@ -48,6 +49,9 @@ class Dataset(Generic[T_co]):
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a dataset is immutable; {name!r} cannot be set. Every method returns a new dataset.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a dataset is immutable; {name!r} cannot be deleted.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.node,)
@@ -170,9 +174,7 @@ class Dataset(Generic[T_co]):
         """
         made = Seed(self.node, seed)
         for node in ordered(self.node):
-            if isinstance(node, Seed):
-                break
-            if isinstance(node, Shuffle) or (isinstance(node, Map) and node.rng):
+            if (isinstance(node, Shuffle) or (isinstance(node, Map) and node.rng)) and not seeded(node):
                 raise ArgumentTypeError(
                     f"seed({made.seed}) stands behind {node.label()}, which it would not reach: a seed is for the "
                     "steps behind it. Put .seed() before the first random step."
@@ -252,10 +254,8 @@ class Dataset(Generic[T_co]):
         >>> next(ps.range(100).resume({"epoch": 0, "position": 42}))
         42
         """
-        if not isinstance(state, Mapping) or "position" not in state:  # type: ignore[redundant-expr]
-            raise ArgumentTypeError(f"resume(): this is not a loader's state: {short(state)}.")
-        epoch = whole(state.get("epoch", 0), "resume()", "epoch")
-        return Reading(Plan(self.node), epoch).start(self.node, state["position"])
+        epoch, position = states.opened(self.node, state, brief=True)
+        return Reading(Plan(self.node), epoch).start(self.node, position)
 
     def __iter__(self) -> Iterator[T_co]:
         """Read in line, epoch 0, without workers or state."""
@@ -287,6 +287,15 @@ class Dataset(Generic[T_co]):
 
     def __hash__(self) -> int:
         return hash(self.node)
+
+
+def seeded(node: Node) -> bool:
+    """Tell whether a seed stands somewhere before a step."""
+    while node.sources:
+        node = node.sources[0]
+        if isinstance(node, Seed):
+            return True
+    return False
 
 
 def node_of(value: object, where: str) -> Node:

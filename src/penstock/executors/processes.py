@@ -60,11 +60,11 @@ class Processes(Executor):
     [[0, 1], [4, 9]]
     """
 
-    count: int = 0
+    count: int = None  # type: ignore[assignment]  # replaced at once
 
     def __post_init__(self) -> None:
         """Refuse what is no count."""
-        default = self.count == 0 and type(self.count) is int
+        default = self.count is None
         count = len(os.sched_getaffinity(0)) if default else whole(self.count, "Processes()", "count", least=1)
         object.__setattr__(self, "count", count)
 

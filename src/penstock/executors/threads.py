@@ -37,11 +37,11 @@ class Threads(Executor):
     [[0, 1], [2, 3]]
     """
 
-    count: int = 0
+    count: int = None  # type: ignore[assignment]  # replaced at once
 
     def __post_init__(self) -> None:
         """Refuse what is no count."""
-        default = self.count == 0 and type(self.count) is int
+        default = self.count is None
         count = (os.cpu_count() or 1) if default else whole(self.count, "Threads()", "count", least=1)
         object.__setattr__(self, "count", count)
 

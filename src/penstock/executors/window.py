@@ -306,7 +306,7 @@ class Stage(Cursor):
     def __init__(self, read: Afar, node: Node, position: Any) -> None:
         base, steps = chain(node)
         self.read = read
-        self.chain = Chain(steps)
+        self.chain = Chain(steps, base)
         self.skip = 0
         below, counts = position, None
         if steps:

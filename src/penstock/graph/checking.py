@@ -29,7 +29,7 @@ def whole(value: object, where: str, name: str, *, least: int = 0, remedy: str =
 def choice(value: object, allowed: Iterable[str], where: str, name: str) -> None:
     """Refuse a word that is not among the allowed ones, and suggest the one that was probably meant."""
     words = list(allowed)
-    if value in words:
+    if isinstance(value, str) and value in words:
         return
     near = difflib.get_close_matches(str(value), words, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""

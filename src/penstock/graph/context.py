@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from penstock.graph.checking import whole
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
@@ -111,7 +113,8 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike = float) -> NDArray[Any
     (2, 3)
     """
     kind = np.dtype(dtype)
-    lengths = tuple(shape) if isinstance(shape, (tuple, list)) else (int(shape),)
+    axes = shape if isinstance(shape, (tuple, list)) else (shape,)
+    lengths = tuple([whole(length, "empty()", "a length") for length in axes])
     if kind.hasobject:
         return np.empty(lengths, kind)
     return Surroundings.memory.empty(lengths, kind)

@@ -6,6 +6,8 @@ In full:    a step a line, in the order of reading, branches side by side above 
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from penstock.graph.node import Node
 
 
@@ -15,8 +17,10 @@ def line(root: Node) -> str:
     node = root
     while True:
         if len(node.sources) > 1:
-            branches = ", ".join(line(source) for source in node.sources)
-            steps.append(f"{node.label().partition('(')[0]}({branches})")
+            names = getattr(node, "names", None) or ()
+            branches = [f"{name}={line(s)}" if name else line(s) for name, s in zip_longest(names, node.sources)]
+            branches += ["strict=True"] if getattr(node, "strict", False) else []
+            steps.append(f"{node.label().partition('(')[0]}({', '.join(branches)})")
             break
         steps.append(node.label())
         if not node.sources:

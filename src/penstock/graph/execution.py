@@ -71,7 +71,7 @@ class Work:
         self.root = root
         self.timeout = timeout  # seconds that an item may take; None for any
         self.plan = Plan(root)
-        self.stages = {n: (base, Chain(steps)) for n, (base, steps) in enumerate(map(chain, self.plan.nodes))}
+        self.stages = {n: (base, Chain(steps, base)) for n, (base, steps) in enumerate(map(chain, self.plan.nodes))}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the description alone."""

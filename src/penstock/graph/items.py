@@ -3,8 +3,8 @@
     items   {"image": (3, 4) u1, "label": 7}, {"image": (3, 4) u1, "label": 2}, …
     batch   {"image": (n, 3, 4) u1, "label": (n,) i8}
 
-Dictionaries, tuples, named tuples, lists and dataclasses are taken apart, field by field; what NumPy can see as an
-array of numbers is stacked, in memory that travels without a copy; everything else becomes a list.
+Dictionaries, tuples, named tuples and dataclasses are taken apart, field by field; what NumPy can see as an array is
+stacked, in memory that travels without a copy; everything else, lists included, becomes a list of what it was.
 """
 
 from __future__ import annotations
@@ -106,14 +106,18 @@ def _stack(items: list[Any], field: str) -> Any:
     first = items[0]
     if isinstance(first, np.ndarray):
         return _stack_arrays(items, field)
+    if isinstance(first, PLAIN):
+        _all_of(items, PLAIN, field)
+        return items
     if isinstance(first, NUMBERS):
         return _stack_numbers(items, field)
-    if isinstance(first, PLAIN):
-        return items
     if isinstance(first, Mapping):
         return _stack_mappings(items, field)
-    if isinstance(first, (tuple, list)):
-        return _stack_sequences(items, field)
+    if isinstance(first, list):
+        _all_of(items, list, field)
+        return items
+    if isinstance(first, tuple):
+        return _stack_tuples(items, field)
     if dataclasses.is_dataclass(first) and not isinstance(first, type):
         names = [f.name for f in dataclasses.fields(first) if f.init]
         _alike(items, field)
@@ -130,7 +134,7 @@ def _stack_arrays(items: list[Any], field: str) -> Any:
         if not isinstance(item, np.ndarray) or item.shape != shape:
             raise CollateError(_ragged(items, field))
         if item.dtype != dtype:
-            dtype = np.result_type(dtype, item.dtype)
+            dtype = _common(dtype, item.dtype, field)
     if dtype.hasobject:
         return items
     batch = empty((len(items), *shape), dtype)
@@ -139,16 +143,35 @@ def _stack_arrays(items: list[Any], field: str) -> Any:
     return batch
 
 
+def _common(a: np.dtype[Any], b: np.dtype[Any], field: str) -> np.dtype[Any]:
+    try:
+        return np.result_type(a, b)
+    except TypeError:
+        raise CollateError(
+            f"{_where(field)}arrays of dtypes {a} and {b} have no common dtype to be stacked in. "
+            "Convert them in a map() before batch(), or keep the items: collate=list."
+        ) from None
+
+
 def _stack_numbers(items: list[Any], field: str) -> Any:
-    for kind in set(map(type, items)):
-        if not issubclass(kind, NUMBERS):
-            other = next(item for item in items if type(item) is kind)
-            raise CollateError(_unlike(items[0], other, field))
+    kinds = _all_of(items, NUMBERS, field)
     try:
         batch = np.array(items)
     except OverflowError:
         return items
-    return items if batch.dtype.hasobject else batch
+    except TypeError:
+        raise CollateError(_unlike(items[0], items[-1], field)) from None
+    rounded = batch.dtype.kind == "f" and all(issubclass(kind, (int, np.integer)) for kind in kinds)
+    return items if batch.dtype.hasobject or rounded else batch  # whole numbers beyond 64 bits stay whole
+
+
+def _all_of(items: list[Any], kinds: type | tuple[type, ...], field: str) -> set[type]:
+    found = set(map(type, items))
+    for kind in found:
+        if not issubclass(kind, kinds) or (kinds is NUMBERS and issubclass(kind, PLAIN)):
+            other = next(item for item in items if type(item) is kind)
+            raise CollateError(_unlike(items[0], other, field))
+    return found
 
 
 def _stack_mappings(items: list[Any], field: str) -> Any:
@@ -160,7 +183,7 @@ def _stack_mappings(items: list[Any], field: str) -> Any:
     return {name: _stack([item[name] for item in items], _join(field, name)) for name in first}
 
 
-def _stack_sequences(items: list[Any], field: str) -> Any:
+def _stack_tuples(items: list[Any], field: str) -> Any:
     first = items[0]
     _alike(items, field)
     for item in items:
@@ -170,9 +193,7 @@ def _stack_sequences(items: list[Any], field: str) -> Any:
                 f"another. Bring them to one length in a map() before batch(), or keep the items: collate=list."
             )
     columns = [_stack(list(column), _join(field, k)) for k, column in enumerate(zip(*items, strict=True))]
-    if is_namedtuple(first):
-        return type(first)(*columns)
-    return columns if isinstance(first, list) else tuple(columns)
+    return type(first)(*columns) if is_namedtuple(first) else tuple(columns)
 
 
 def _alike(items: list[Any], field: str) -> None:
@@ -219,7 +240,7 @@ def unstack(batch: Any) -> Sequence[Any]:
         if batch.ndim == 0:
             raise CollateError(f"unbatch(): an array without axes has no rows: {short(batch)}.")
         return batch  # type: ignore[return-value]  # an array is a sequence of its rows
-    if isinstance(batch, list) and not (batch and isinstance(batch[0], (np.ndarray, list))):
+    if isinstance(batch, list):
         return batch
     if isinstance(batch, Mapping):
         columns = [unstack(value) for value in batch.values()]
@@ -235,8 +256,6 @@ def unstack(batch: Any) -> Sequence[Any]:
         columns = [unstack(getattr(batch, name)) for name in names]
         _same_count(batch, columns)
         return [type(batch)(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
-    if isinstance(batch, list):
-        return batch
     raise CollateError(
         f"unbatch(): {short(batch)} is not a batch. A batch is an array, a list, or a dict, tuple or dataclass of them."
     )

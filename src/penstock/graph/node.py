@@ -83,7 +83,8 @@ def same(a: object, b: object) -> bool:
             isinstance(a, np.ndarray)
             and isinstance(b, np.ndarray)
             and a.dtype == b.dtype
-            and np.array_equal(a, b)
+            and a.shape == b.shape
+            and (np.array_equal(a, b) if a.dtype.hasobject else a.tobytes() == b.tobytes())
         )
     if type(a) is not type(b):
         return False

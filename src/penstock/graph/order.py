@@ -30,7 +30,8 @@ LANE = 1 << 61  # sets the words of an order apart from the draws of any item, w
 def words(key: tuple[int, int, int], count: int) -> NDArray[np.uint64]:
     """Return ``count`` random 64-bit words that depend on (seed, operation, epoch) alone."""
     seed, number, epoch = key
-    return np.random.Philox(key=[seed, number], counter=[0, LANE, epoch, 0]).random_raw(count)
+    counter = np.array((0, LANE, epoch, 0), np.uint64)
+    return np.random.Philox(key=np.array((seed, number), np.uint64), counter=counter).random_raw(count)
 
 
 class Order:

@@ -17,6 +17,7 @@ from penstock.graph.checking import short
 from penstock.graph.node import Node, ordered
 
 VERSION = 1
+EPOCHS = 1 << 32  # that a state may name: a repetition within gives each as many rounds
 WIDTH = 48  # a longer fingerprint is cut and ends in a check sum, so that a state stays below a kilobyte
 STEPS = 12  # of a longer pipeline, the first steps are kept as one check sum
 
@@ -47,26 +48,52 @@ def state(root: Node, epoch: int, position: Any) -> dict[str, Any]:
     return {"penstock": VERSION, "pipeline": pipeline(root), "epoch": epoch, "position": position}
 
 
-def opened(root: Node, saved: object) -> tuple[int, Any]:
+def opened(root: Node, saved: object, *, brief: bool = False) -> tuple[int, Any]:
     """Return the epoch and position of a state that belongs to a description.
+
+    With ``brief``, an epoch and a position alone are welcome, as error notes give them.
 
     Raises:
         StateError: it is no state, or another description's; the first step that differs is named.
     """
-    if not isinstance(saved, Mapping) or not {"penstock", "pipeline", "epoch", "position"} <= saved.keys():
+    needed = {"epoch", "position"} if brief else {"penstock", "pipeline", "epoch", "position"}
+    if not isinstance(saved, Mapping) or not needed <= saved.keys():
         raise StateError(f"This is not a state of a loader: {short(saved)}. Give what loader.state_dict() returned.")
-    if saved["penstock"] != VERSION:
+    if saved.get("penstock", VERSION) != VERSION:
         raise StateError(f"The state has version {saved['penstock']!r}; this Penstock reads version {VERSION}.")
-    for number, (ours, theirs) in enumerate(zip_longest(pipeline(root), saved["pipeline"]), 1):
-        if ours != theirs:
+    if "pipeline" in saved:
+        check_pipeline(root, saved["pipeline"])
+    epoch, position = saved["epoch"], saved["position"]
+    if type(epoch) is not int or not 0 <= epoch < EPOCHS:
+        raise StateError(f"The state's epoch must be a whole number from 0 to 2**32 - 1, not {short(epoch)}.")
+    length = root.length()
+    if root.positional:
+        if position is not None and (type(position) is not int or not 0 <= position <= end_of(length)):
+            raise StateError(f"The state's position must be one of {length} positions, not {short(position)}.")
+    elif not plain(position):
+        raise StateError(f"The state's position must consist of whole numbers and lists, not {short(position)}.")
+    return epoch, position
+
+
+def end_of(length: int | None) -> float:
+    """Return the last position there is."""
+    return float("inf") if length is None else length
+
+
+def check_pipeline(root: Node, theirs: object) -> None:
+    """Refuse the steps of another description."""
+    if not isinstance(theirs, (list, tuple)):
+        raise StateError(f"The state's pipeline must be a list of steps, not {short(theirs)}.")
+    for number, (ours, other) in enumerate(zip_longest(pipeline(root), theirs), 1):
+        if ours != other:
             raise StateError(
-                f"The state was saved from another pipeline: step {number} was {theirs or 'not there'}, "
+                f"The state was saved from another pipeline: step {number} was {other or 'not there'}, "
                 f"here it is {ours or 'not there'}. Load it into the pipeline that it came from."
             )
-    epoch, position = saved["epoch"], saved["position"]
-    if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-        raise StateError(f"The state's epoch is no whole number: {short(epoch)}.")
-    length = root.length()
-    if root.positional and not (position is None or (type(position) is int and 0 <= position <= (length or position))):
-        raise StateError(f"The state's position is not one of the {length} positions: {short(position)}.")
-    return epoch, position
+
+
+def plain(position: Any) -> bool:
+    """Tell whether a position is made of whole numbers that are not negative, None, and lists of such."""
+    if isinstance(position, list):
+        return all(map(plain, position))
+    return position is None or (type(position) is int and position >= 0)

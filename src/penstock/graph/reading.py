@@ -11,11 +11,13 @@ random generators and shuffled orders, and writes on an error which item it came
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from penstock.errors import EndedQuietly
 from penstock.graph.node import Cursor, Node, Place, ordered
 from penstock.graph.order import Order
 from penstock.graph.policy import Retry, Skip, Skipped, again, budget
@@ -40,6 +42,7 @@ class Plan:
             before = node.sources[0] if node.sources else None
             inherited = self.seeds[self.nodes.index_of(before)] if before is not None else 0
             self.seeds.append(own if isinstance(own, int) else inherited)
+        self.keys = [np.array((seed, number), np.uint64) for number, seed in enumerate(self.seeds)]
         self._orders: dict[tuple[int, int, int], Order] = {}
 
     def order(self, node: Node, epoch: int, count: int) -> Order:
@@ -109,13 +112,24 @@ class Reading:
         """Compute the item of a positional node."""
         try:
             return node.item(index, self)
+        except StopIteration as error:
+            raise self.quiet(node, index) from error
         except BaseException as error:
             self.blame(error, node, index)
             raise
 
+    def quiet(self, node: Node, index: int | Place) -> EndedQuietly:
+        """Return the error that replaces a StopIteration of a user's function, which would end the epoch unseen."""
+        error = EndedQuietly(f"{node.label()} raised StopIteration, which would have ended the epoch quietly.")
+        self.blame(error, node, index)
+        return error
+
     def gather(self, node: Node, indices: Indices) -> Sequence[Any]:
         """Compute many items of a positional node."""
-        return node.gather(indices, self)
+        try:
+            return node.gather(indices, self)
+        except StopIteration as error:
+            raise self.quiet(node, indices[0]) from error
 
     def start(self, node: Node, position: Position) -> Cursor:
         """Begin to read a node from the front or from a position."""
@@ -140,29 +154,32 @@ class Reading:
         Philox is counter-based (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): the key is the
         seed and the operation, the high words of the counter are the item, the low words are the draws.
         """
-        number = self.plan.nodes.index_of(node)
+        key = self.plan.keys[self.plan.nodes.index_of(node)]
         counter = np.array((0, place.part, self.epoch, place.position), np.uint64)
-        return np.random.Generator(np.random.Philox(key=(self.plan.seeds[number], number), counter=counter))
+        return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
     def order(self, node: Node, count: int) -> Order:
         """Return the shuffled order of a node in this epoch."""
         return self.plan.order(node, self.epoch, count)
 
-    def blame(self, error: BaseException, node: Node, index: int | Place) -> None:
-        """Write on an error which item of which operation it came from. The innermost operation speaks, once."""
+    def blame(self, error: BaseException, node: Node, index: int | Place, base: Node | None = None) -> None:
+        """Write on an error which item of which operation it came from. The innermost operation speaks, once.
+
+        Behind a filter and the like, ``index`` is a place, and ``base`` is the node whose positions it counts.
+        """
         if getattr(error, "_penstock_blamed", None) is not None or isinstance(error, GeneratorExit):
             return
-        where, key = (index.position, None) if isinstance(index, Place) else (index, self.origin(node, index))
-        try:
-            number = self.plan.nodes.index_of(node)
-            error._penstock_blamed = number  # type: ignore[attr-defined]  # noqa: SLF001
-            error._penstock_source = key  # type: ignore[attr-defined]  # noqa: SLF001
-        except AttributeError:
-            pass  # an exception class that forbids attributes may be blamed more than once
+        if isinstance(index, Place):
+            where, key = index.position, None if base is None else self.origin(base, index.position)
+        else:
+            where, key = index, self.origin(node, index)
         source = "" if key is None or key == where else f", source {key!r}"
-        error.add_note(f"penstock: item {where} of {node.label()}, epoch {self.epoch}{source}")
-        if node.site is not None:
-            error.add_note(f"penstock: {node.label()} was written at {node.site}")
+        with contextlib.suppress(AttributeError, TypeError):  # an exception class that forbids attributes
+            error._penstock_blamed = self.plan.nodes.index_of(node)  # type: ignore[attr-defined]  # noqa: SLF001
+            error._penstock_source = key  # type: ignore[attr-defined]  # noqa: SLF001
+            error.add_note(f"penstock: item {where} of {node.label()}, epoch {self.epoch}{source}")
+            if node.site is not None:
+                error.add_note(f"penstock: {node.label()} was written at {node.site}")
 
 
 def chain(node: Node) -> tuple[Node, tuple[Node, ...]]:
@@ -180,8 +197,9 @@ class Chain:
     An element that fails goes on behind the next policy that concerns it: as what the policy made of it, or not at all.
     """
 
-    def __init__(self, steps: Sequence[Node]) -> None:
+    def __init__(self, steps: Sequence[Node], base: Node) -> None:
         self.steps = steps
+        self.base = base if base.positional else None
         self.guards = [k for k, step in enumerate(steps) if hasattr(step, "policy")]
         self.budgets = [budget(steps[k].policy) for k in self.guards]  # type: ignore[attr-defined]
         self.skips = any(b is not None for b in self.budgets)
@@ -208,8 +226,9 @@ class Chain:
         step = self.steps[k]
         try:
             made = list(step.spread(value, place, read))
-        except BaseException as error:  # noqa: BLE001
-            read.blame(error, step, place)
+        except BaseException as problem:  # noqa: BLE001
+            error = read.quiet(step, place) if isinstance(problem, StopIteration) else problem
+            read.blame(error, step, place, self.base)
             self.rescue(k, lambda: list(step.spread(value, place, read)), value, error, place, read, items)
             return
         self.go_on(k, made, place, read, items)
@@ -311,7 +330,11 @@ class Walk(Cursor):
 
     def several(self, index: int) -> Any:
         """Compute items for a while; return the first."""
-        items = self.read.gather(self.node, range(index, int(min(index + self.together, self.end))))
+        try:
+            items = self.read.gather(self.node, range(index, int(min(index + self.together, self.end))))
+        except Exception:  # noqa: BLE001  one of them fails: it shall do so at its own place
+            self.together = 0
+            return self.read.item(self.node, index)
         self.items = iter(items)
         value = next(self.items)
         if self.together == 1:
@@ -348,7 +371,7 @@ class Spread(Cursor):
 
     def __init__(self, node: Node, read: Reading, position: Position) -> None:
         self.base, steps = chain(node)
-        self.chain = Chain(steps)
+        self.chain = Chain(steps, self.base)
         self.read = read
         below, self.skip, *counts = position or (None, 0)
         self.account = Account(self.chain, counts[0] if counts else None)

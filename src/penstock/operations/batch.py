@@ -40,8 +40,7 @@ class Batch(Node):
         length = self.items
         if length is not None and self.last == "error" and length % self.size:
             raise ArgumentError(self.short_last(length % self.size, length))
-        if length is not None:
-            self.check_share(length % self.size if self.last == "keep" else 0)
+        self.check_share(length % self.size if length is not None and self.last == "keep" else 0)
 
     def check_share(self, rows: int) -> None:
         """Refuse a short last batch that does not give every rank a row."""
@@ -153,6 +152,8 @@ class Filling(Cursor):
         rows = items[rank * len(items) // world : (rank + 1) * len(items) // world]
         try:
             batch = node.collate(rows)
+        except StopIteration as error:
+            raise self.read.quiet(node, Place(self.count)) from error
         except Exception as error:
             self.read.blame(error, node, Place(self.count))
             raise

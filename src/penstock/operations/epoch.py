@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.graph.checking import whole
-from penstock.graph.node import Cursor, Node, operation
+from penstock.graph.node import Cursor, Node, Place, operation
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -44,8 +44,36 @@ class Epoch(Node):
 
     def start(self, read: Reading, position: Position) -> Cursor:
         """Read the input in that epoch."""
-        return read.at(self.number).start(self.input, position)
+        return read.begin(self, position) if self.positional else Pinned(self, read, position)
 
     def label(self) -> str:
         """Return ``epoch(n)``."""
         return f"epoch({self.number})"
+
+
+class Pinned(Cursor):
+    """Reads a stream in one epoch. Its position is ``[items delivered, where the next comes from]``."""
+
+    count: int
+
+    def __init__(self, node: Epoch, read: Reading, position: Position) -> None:
+        self.count, below = position or (0, None)
+        self.below = read.at(node.number).start(node.input, below)
+
+    def __next__(self) -> Any:
+        value = next(self.below)
+        self.count += 1
+        return value
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.count - 1)
+
+    def position(self) -> Position:
+        """Return the count and the stream's position."""
+        return [self.count, self.below.position()]
+
+    def close(self) -> None:
+        """Close the stream."""
+        self.below.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import EndedQuietly
 from penstock.graph.checking import function, name_of
 from penstock.graph.node import Node, Place, operation
 
@@ -33,10 +32,7 @@ class Filter(Node):
 
     def spread(self, value: Any, place: Place, read: Reading) -> Iterable[Any]:
         """Return the element itself or nothing."""
-        try:
-            return (value,) if self.predicate(value) else ()
-        except StopIteration as error:
-            raise EndedQuietly(f"{name_of(self.predicate)}() raised StopIteration.") from error
+        return (value,) if self.predicate(value) else ()
 
     def label(self) -> str:
         """Return the predicate's name."""

@@ -67,7 +67,7 @@ class Zip(Node):
 
     def label(self) -> str:
         """Return ``zip`` and the names."""
-        return f"zip({', '.join(self.names or ())}{'strict=True' if self.strict else ''})"
+        return f"zip({', '.join([*(self.names or ()), *(['strict=True'] if self.strict else [])])})"
 
 
 class Zipping(Cursor):
@@ -156,7 +156,7 @@ class Concat(Node):
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Gather from each input what falls into it."""
-        where = np.asarray(indices)
+        where = np.asarray(indices, np.int64)
         starts = np.array(self.starts)
         which = np.searchsorted(starts, where, side="right") - 1
         parts = []

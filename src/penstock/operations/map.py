@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import EndedQuietly
 from penstock.graph.checking import flag, function, name_of
 from penstock.graph.node import Node, Place, operation
 
@@ -38,12 +36,9 @@ class Map(Node):
     def item(self, index: int, read: Reading) -> Any:
         """Compute one item."""
         value = read.item(self.input, index)
-        try:
-            if self.rng:
-                return self.function(value, rng=read.rng(self, Place(index)))
-            return self.function(value)
-        except StopIteration as error:
-            raise self.quiet() from error
+        if self.rng:
+            return self.function(value, rng=read.rng(self, Place(index)))
+        return self.function(value)
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Compute many items; what stands before the last run of maps is gathered at once.
@@ -60,20 +55,22 @@ class Map(Node):
             flow = map(node.drawing(read), flow, indices) if node.rng else map(node.function, flow)
         done: list[Any] = []
         read.meter.at = (self, indices, done)
-        failure: BaseException
         try:
             done.extend(flow)
-            if len(done) == len(values):
-                return done
-            failure = self.quiet()
+        except Exception as error:
+            if len(run) == 1:
+                read.blame(error, self, int(indices[len(done)]))
+                raise
         except BaseException as error:
-            failure = error
-            guilty = self.guilty(error)
-            read.blame(failure, guilty, int(indices[len(done)]))
+            read.blame(error, self, int(indices[len(done)]))
             raise
-        read.item(self, int(indices[len(done)]))  # a StopIteration says nothing of where it came from: ask again
-        read.blame(failure, self, int(indices[len(done)]))
-        raise failure
+        if len(done) < len(values):
+            # Of several functions, or of a StopIteration, nothing says where it came from: ask again, step by step.
+            index = int(indices[len(done)])
+            done.append(read.item(self, index))
+            rest = [int(index) for index in indices[len(done) :]]
+            done.extend([read.item(self, index) for index in rest])
+        return done
 
     @cached_property
     def run(self) -> list[Map]:
@@ -88,43 +85,11 @@ class Map(Node):
         call, rng = self.function, read.rng
         return lambda value, index: call(value, rng=rng(self, Place(int(index))))
 
-    def guilty(self, error: BaseException) -> Map:
-        """Return the map of this run whose function an error came from: the first whose code is in the traceback."""
-        if len(self.run) > 1:
-            codes = {code: node for node in reversed(self.run) if (code := code_of(node.function)) is not None}
-            trace = error.__traceback__
-            while trace is not None:
-                node = codes.get(trace.tb_frame.f_code)
-                if node is not None:
-                    return node
-                trace = trace.tb_next
-            built_in = [node for node in self.run if code_of(node.function) is None]
-            if built_in:
-                return built_in[0]
-        return self
-
     def spread(self, value: Any, place: Place, read: Reading) -> Iterable[Any]:
         """Compute the one item that an element becomes."""
-        try:
-            return (self.function(value, rng=read.rng(self, place)) if self.rng else self.function(value),)
-        except StopIteration as error:
-            raise self.quiet() from error
-
-    def quiet(self) -> EndedQuietly:
-        """Return the error that replaces a StopIteration."""
-        name = name_of(self.function)
-        return EndedQuietly(f"{name}() raised StopIteration, which would have ended the epoch quietly.")
+        return (self.function(value, rng=read.rng(self, place)) if self.rng else self.function(value),)
 
     def label(self) -> str:
         """Return the function's name."""
         return f"map({name_of(self.function)}{', rng=True' if self.rng else ''})"
 
-
-def code_of(function_: Callable[..., Any]) -> CodeType | None:
-    """Return the code that a call of a function runs first; None where that is not Python."""
-    inner = getattr(function_, "func", None)
-    if callable(inner):  # functools.partial
-        return code_of(inner)
-    if not hasattr(function_, "__code__") and not isinstance(function_, type):
-        function_ = type(function_).__call__  # an instance with __call__
-    return getattr(function_, "__code__", None)

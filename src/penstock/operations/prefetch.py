@@ -103,13 +103,17 @@ class Handoff:
 
 
 class Ahead(Cursor):
-    """Takes from the thread. Its position is ``[items delivered, the input's position behind the last of them]``."""
+    """Takes from the thread.
+
+    Its position is ``[items delivered, the input's position behind the last of them]``; of a sequence, the next index.
+    """
 
     handed: int
     after: Any
 
     def __init__(self, node: Prefetch, read: Reading, position: Position) -> None:
-        self.handed, self.after = position or (0, None)
+        self.positional = node.positional
+        self.handed, self.after = (position or 0, position) if self.positional else (position or (0, None))
         self.handoff = Handoff(node.count)
         arguments = (self.handoff, node.input, read, self.after)
         self.thread = threading.Thread(target=produce, args=arguments, name="penstock-prefetch", daemon=True)
@@ -136,7 +140,7 @@ class Ahead(Cursor):
 
     def position(self) -> Position:
         """Return the count and the input's position: of what was delivered, not of what was read ahead."""
-        return [self.handed, self.after]
+        return self.handed if self.positional else [self.handed, self.after]
 
     def close(self) -> None:
         """Stop the thread at its next item; do not wait for an item that is being computed for long."""

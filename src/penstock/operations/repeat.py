@@ -63,7 +63,7 @@ class Repeat(Node):
             shift = number * n
             inner = range(indices.start - shift, indices.stop - shift, indices.step)
             return self.within(read, number).gather(self.input, inner)
-        where = np.asarray(indices)
+        where = np.asarray(indices, np.int64)
         rounds = where // n
         parts = []
         for number in np.unique(rounds).tolist():

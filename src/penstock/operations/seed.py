@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError
 from penstock.graph.checking import whole
-from penstock.graph.node import Cursor, Node, operation
+from penstock.graph.node import Node, Place, operation
 
 if TYPE_CHECKING:
-    from penstock.graph.node import Indices, Position
+    from penstock.graph.node import Indices
     from penstock.graph.reading import Reading
 
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Seed(Node):
     """The same items; the random steps behind this one derive from ``seed``."""
 
+    elementwise = True
     pure = True
 
     input: Node
@@ -42,9 +43,9 @@ class Seed(Node):
         """Return the input's items."""
         return read.gather(self.input, indices)
 
-    def start(self, read: Reading, position: Position) -> Cursor:
-        """Read the input."""
-        return read.start(self.input, position)
+    def spread(self, value: Any, place: Place, read: Reading) -> Iterable[Any]:
+        """Return the element itself."""
+        return (value,)
 
     def label(self) -> str:
         """Return ``seed(n)``."""

@@ -7,6 +7,7 @@ import os
 import pickle
 import zlib
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,12 @@ class Items(Node):
             raise ArgumentTypeError(
                 f"items(): {short(x)} is one text, not many items. Use items([…]), or files(pattern)."
             )
-        if not (hasattr(type(x), "__len__") and hasattr(type(x), "__getitem__")):
+        try:
+            len(x)
+            found = hasattr(type(x), "__getitem__")
+        except TypeError:
+            found = False
+        if not found:
             raise ArgumentTypeError(
                 f"items(): {short(x)} lacks len() or [i]. For what can only be read from the front, use stream()."
             )
@@ -189,7 +195,7 @@ class Arrays(Node):
 
     def item(self, index: int, read: Reading) -> Any:
         """Return one row, copied: a function that changes its item in place must not change the source."""
-        return each(self.columns, lambda c: c[index].copy() if c.ndim > 1 else c[index])
+        return each(self.columns, lambda c: np.array(c[index]) if c.ndim > 1 else copy(c[index]))
 
     def gather(self, indices: Indices, read: Reading) -> Rows:
         """Return many rows at once."""
@@ -212,6 +218,10 @@ class Arrays(Node):
 
 def as_column(value: Any) -> NDArray[Any]:
     """Return an array with at least one axis; memory maps stay what they are."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ArgumentTypeError(
+            "arrays(): a masked array would lose its mask. Give both: arrays(x=x.data, mask=numpy.ma.getmaskarray(x))."
+        )
     try:
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
     except ValueError:
@@ -260,7 +270,7 @@ class Files(Node):
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[str]:
         """Return many paths."""
-        where = np.asarray(indices)
+        where = np.asarray(indices, np.int64)
         ends = self.ends[where].tolist()
         starts = np.where(where > 0, self.ends[where - 1], 0).tolist()
         text = self.text.data

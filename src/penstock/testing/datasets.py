@@ -41,11 +41,12 @@ def check_dataset(
     everywhere = (Inline(), Scrambled(seed=1), *executors)
     check_value(dataset)
     for epoch in epochs:
-        items = list(itertools.islice(dataset.epoch(epoch), limit))
-        again = list(itertools.islice(dataset.epoch(epoch), limit))
+        described = dataset.epoch(epoch) if epoch else dataset
+        items = list(itertools.islice(described, limit))
+        again = list(itertools.islice(described, limit))
         assert same(items, again), f"iterating {dataset!r} twice in epoch {epoch} gave different items"
-        if isinstance(dataset, Sequence):
-            check_positions(dataset.epoch(epoch), items, limit)
+        if isinstance(described, Sequence):
+            check_positions(described, items, limit)
         states = check_reading(dataset, epoch, items, limit, everywhere)
         check_restoring(dataset, items, states, everywhere)
 
@@ -82,7 +83,7 @@ def check_positions(dataset: Sequence[Any], items: list[Any], limit: int) -> Non
             except IndexError:
                 continue
             raise AssertionError(f"index {wrong} of {length} items was not refused")
-        assert same(list(dataset[::-1])[-len(items) :][::-1], items), "a reversed slice differs"
+        assert same(list(dataset[: len(items)][::-1]), items[::-1]), "a reversed slice differs"
     assert same(list(dataset[1 : len(items) : 2]), items[1::2]), "a slice with a step differs"
     read = Reading(Plan(dataset.node))
     order = np.random.default_rng(0).permutation(len(items))

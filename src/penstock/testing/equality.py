@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 
 def same(a: Any, b: Any) -> bool:
-    """Tell whether two items are equal in type, structure, shape, dtype and content; NaN equals NaN.
+    """Tell whether two items are equal in type, structure, shape, dtype and content, bit for bit: NaN equals NaN.
 
     >>> import numpy as np
     >>> same({"x": np.array([1, 2])}, {"x": np.array([1, 2])}), same(np.int32(1), np.int64(1))
@@ -31,5 +32,5 @@ def same(a: Any, b: Any) -> bool:
     if dataclasses.is_dataclass(a) and not isinstance(a, type):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
     if isinstance(a, float):
-        return bool(a == b or (a != a and b != b))  # noqa: PLR0124  only NaN differs from itself
+        return struct.pack("d", a) == struct.pack("d", b)
     return bool(a == b)

@@ -1,0 +1,196 @@
+"""stream as an operation: read again from the front, resumed by replay, closed when given up."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+import penstock as ps
+from penstock.errors import ArgumentTypeError, EndedQuietly
+from penstock.testing import Scrambled, check_dataset
+
+
+def numbers():
+    """Yield some numbers."""
+    yield from range(9)
+
+
+class Again:
+    """An iterable that counts how often it is begun, and can be read again."""
+
+    def __init__(self, n):
+        self.n = n
+        self.begun = 0
+
+    def __iter__(self):
+        """Begin once more."""
+        self.begun += 1
+        return iter(range(self.n))
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        ps.stream([]),
+        ps.stream([3, 1, 2]),
+        ps.stream(numbers),
+        ps.stream(range(9)),
+        ps.stream({"a": 1, "b": 2}),
+        ps.stream("text"),
+        ps.stream(itertools.count),
+        ps.stream(lambda: [1, 2, 3]),
+        ps.stream(ps.range(9).shuffle()),
+        ps.stream(numbers).map(lambda x, rng: (x, rng.random()), rng=True).filter(lambda p: p[0] % 2).batch(2),
+    ],
+    ids=repr,
+)
+def test_contract(dataset):
+    """Every promise of a description holds over a stream."""
+    check_dataset(dataset, limit=12)
+
+
+@pytest.mark.parametrize(
+    "once",
+    [iter([1]), (x for x in [1]), map(str, [1]), zip([1], [2], strict=True), enumerate([1])],
+    ids=lambda x: type(x).__name__,
+)
+def test_what_can_be_read_once_is_refused(once):
+    """An iterator is refused when it is given: there would be no second epoch and no resume."""
+    with pytest.raises(ArgumentTypeError, match=r"is an iterator: it can be read once.*function that makes it"):
+        ps.stream(once)
+
+
+def test_a_function_is_called_anew_for_every_epoch():
+    """Each epoch begins the source again."""
+    source = Again(3)
+    with ps.stream(source).loader() as loader:
+        assert [list(loader) for _ in range(3)] == [[0, 1, 2]] * 3
+    assert source.begun == 3
+
+
+def test_nothing_is_read_before_it_is_asked_for():
+    """Describing, and beginning to iterate, do not touch the source."""
+    source = Again(3)
+    iterator = iter(ps.stream(source).map(str))
+    assert source.begun == 0
+    assert next(iterator) == "0"
+
+
+def test_resuming_replays():
+    """Resuming reads the source again from its front and drops what came before."""
+    source = Again(9)
+    dataset = ps.stream(source)
+    with dataset.loader() as loader:
+        assert list(itertools.islice(loader, 4)) == [0, 1, 2, 3]
+        saved = loader.state_dict()
+    assert saved["position"] == 4
+    with dataset.loader(workers=Scrambled()) as loader:
+        loader.load_state_dict(saved)
+        assert list(loader) == [4, 5, 6, 7, 8]
+    assert source.begun == 2
+
+
+def test_a_source_that_has_become_shorter_is_an_error():
+    """A state that lies behind the end of what the source now gives is never taken for a quiet end."""
+    source = Again(9)
+    dataset = ps.stream(source)
+    state = {"epoch": 0, "position": 7}
+    source.n = 5
+    with pytest.raises(Exception, match=r"5|7"):
+        list(dataset.resume(state))
+
+
+@pytest.mark.parametrize("workers", [ps.Inline(), ps.Threads(2), Scrambled()], ids=repr)
+def test_errors_of_the_source_come_at_their_place(workers):
+    """An exception of the source comes behind the items before it, as itself, and again when asked again."""
+
+    def torn():
+        yield from range(5)
+        raise OSError("torn")
+
+    found = []
+    with ps.stream(torn).map(lambda x: x).loader(workers=workers) as loader:
+        with pytest.raises(OSError, match="torn"):
+            for x in loader:
+                found.append(x)  # noqa: PERF402  what came before the error counts
+        assert found == [0, 1, 2, 3, 4]
+        loader.load_state_dict(loader.state_dict())
+        with pytest.raises(OSError, match="torn"):
+            list(loader)
+
+
+def test_errors_of_the_source_are_named():
+    """An exception of the source says which item of which stream it was, and where the stream was written."""
+
+    def torn():
+        yield 1
+        raise OSError("torn")
+
+    with pytest.raises(OSError, match="torn") as caught:
+        list(ps.stream(torn))
+    notes = "\n".join(getattr(caught.value, "__notes__", []))
+    assert "item 1 of stream(" in notes
+    assert __file__ in notes
+
+
+def test_a_generator_is_closed_when_given_up():
+    """The `finally` of a generator runs at the break, at the close and at the end."""
+    closed = []
+
+    def source():
+        try:
+            yield from range(9)
+        finally:
+            closed.append(1)
+
+    dataset = ps.stream(source).map(str)
+    with dataset.loader() as loader:
+        assert next(iter(loader)) == "0"
+    assert closed == [1]
+    with dataset.loader() as loader:
+        iterator = iter(loader)
+        next(iterator)
+        del iterator
+        assert closed == [1, 1]
+        assert len(list(loader)) == 9
+    assert closed == [1, 1, 1]
+
+
+def test_a_function_that_returns_nothing_iterable_is_refused():
+    """A forgotten `yield` or `return` is told, with the function's name."""
+
+    def forgot():
+        return None
+
+    with pytest.raises(ArgumentTypeError, match=r"forgot\(\) returned None \(NoneType\), which cannot be iterated"):
+        list(ps.stream(forgot))
+
+
+def test_a_function_that_stops_is_an_error():
+    """A function that raises StopIteration instead of returning an iterator does not give an empty epoch."""
+
+    def stop():
+        raise StopIteration
+
+    with pytest.raises(EndedQuietly, match="stop"):
+        list(ps.stream(stop))
+
+
+def test_a_function_that_returns_the_same_iterator_is_an_error():
+    """A function whose iterator is used up gives an error in the second epoch, not an empty epoch."""
+    used = iter([1, 2, 3])
+
+    def same_again():
+        return used
+
+    with ps.stream(same_again).loader() as loader:
+        assert list(loader) == [1, 2, 3]
+        with pytest.raises(ArgumentTypeError, match="iterator"):
+            list(loader)
+
+
+def test_label():
+    """A stream is printed with its function's name or its kind of iterable."""
+    assert ps.stream(numbers).node.label() == "stream(numbers)"
+    assert ps.stream([1]).node.label() == "stream(list)"
