@@ -40,11 +40,12 @@ def words(only: str | None) -> list[str]:
 
 
 def chosen(claim: Claim, only: str | None) -> list[System]:
-    """The systems to run: all, or those that `--only` names, and always the limit."""
+    """The systems to run: all, or those that `--only` names, and always what they are compared with."""
     if only is None:
         return list(claim.systems)
-    wanted = words(only)
-    return [system for system in claim.systems if system.name in wanted or system.role is Role.LIMIT]
+    wanted = {system.name for system in claim.systems if system.name in words(only)}
+    needed = {claim.rival(system).name for system in claim.systems if system.name in wanted}
+    return [system for system in claim.systems if system.role is Role.LIMIT or system.name in wanted | needed]
 
 
 def progress(text: str) -> None:
@@ -54,8 +55,8 @@ def progress(text: str) -> None:
 
 def run_claim(claim: Claim, options: argparse.Namespace) -> None:
     """Measure one claim, print its report, and keep a copy in `results`."""
-    seconds = options.seconds or (0.5 if options.quick else claim.seconds)
-    scale = Scale(quick=options.quick, seconds=seconds)
+    seconds = options.seconds or (0.5 if options.quick else claim.seconds or Scale.seconds)
+    scale = Scale(quick=options.quick, seconds=seconds, workers=claim.workers)
     repeats = options.repeats or (2 if options.quick else 5)
     systems = chosen(claim, options.only)
     facts = machine.facts(claim.peers)

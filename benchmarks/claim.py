@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ class Role(enum.Enum):
     """The hand-made loop that everybody is compared with. Exactly one per claim."""
 
     CLAIM = "claim"
-    """Penstock, as the claim means it. With several, the claim's figure is the best of them."""
+    """Penstock, as the claim means it. With several, the claim's figure is the best of them, or the `weakest`."""
 
     EXTRA = "extra"
     """A row for the reader: a variant of ours or of the limit, outside the claim's figure."""
@@ -60,10 +60,34 @@ class Measurement:
     amount: float
     seconds: float
 
+    also: Mapping[str, float] = field(default_factory=dict)
+    """Figures beside the rate, by the names of the claim's `figures`."""
+
     @property
     def rate(self) -> float:
         """Amount per second."""
         return self.amount / self.seconds
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something that is measured beside the rate: a column of the table, and perhaps a bound for our rows."""
+
+    name: str
+    """With its unit, where it has one: it heads the column."""
+
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def bound(self) -> str:
+        """The bound in words; nothing where there is none."""
+        words = ("at least", self.least), ("at most", self.most)
+        return " and ".join(f"{word} {value:g}" for word, value in words if value is not None)
+
+    def kept(self, value: float) -> bool:
+        """Whether a value is within the bounds."""
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,12 @@ class System:
 
     note: str = ""
     """How it is used, in a few words, where that is not obvious."""
+
+    against: str = ""
+    """The system that its ratio is taken to, where that is not the limit."""
+
+    reach: float | None = None
+    """What this row is meant to reach, where that is not the claim's reach."""
 
     def __post_init__(self) -> None:
         if not self.name or set(self.name) & set(" ,"):
@@ -99,10 +129,22 @@ class Claim:
     per_unit: float = 1.0
     """Amount in one `unit`: 1e9 for bytes shown as GB/s."""
 
+    duration: bool = False
+    """Show how long one amount takes, not how much is done per second. Ratios stay those of rates: more is better."""
+
+    figures: tuple[Figure, ...] = ()
+    """What is measured beside the rate."""
+
+    weakest: bool = False
+    """Whether every row of ours is meant to reach its goal, so that the claim's figure is the lowest of them."""
+
     peers: tuple[str, ...] = ()
     """Distributions whose versions belong beside the table."""
 
-    seconds: float = 3.0
+    seconds: float | None = 3.0
+    """Length of the timed stretch; None where a fixed amount of work is done."""
+
+    workers: int = 2
     timeout: float = 90.0
     """Seconds after which a child counts as hanging."""
 
@@ -115,11 +157,27 @@ class Claim:
             raise ValueError(f"claim {self.name!r} lists a system twice: {names}")
         if sum(system.role is Role.LIMIT for system in self.systems) != 1:
             raise ValueError(f"claim {self.name!r} needs exactly one limit")
+        for system in self.systems:
+            if system.against and system.against not in names:
+                raise ValueError(f"{system.name!r} is compared with {system.against!r}, which {self.name!r} has not")
 
     @property
     def limit(self) -> System:
         """The system that everybody is compared with."""
         return next(system for system in self.systems if system.role is Role.LIMIT)
+
+    def rival(self, system: System) -> System:
+        """The system that another one's ratio is taken to."""
+        return self.system(system.against) if system.against else self.limit
+
+    def goal(self, system: System) -> float:
+        """The ratio that a row is meant to reach."""
+        return self.reach if system.reach is None else system.reach
+
+    def shown(self, measured: Measurement) -> float:
+        """A measurement in the claim's unit."""
+        rate = measured.rate / self.per_unit
+        return 1 / rate if self.duration else rate
 
     def system(self, name: str) -> System:
         """The system of that name; `KeyError` lists the names there are."""

@@ -74,8 +74,9 @@ def run_rounds(
 def _told(claim: Claim, outcome: Outcome) -> str:
     if outcome.measured is None:
         return outcome.trouble
-    rate = f"{outcome.measured.rate / claim.per_unit:,.4g} {claim.unit}"
-    return f"{rate} ({outcome.trouble})" if outcome.trouble else rate
+    told = f"{claim.shown(outcome.measured):,.4g} {claim.unit}"
+    told += "".join(f", {name} {value:,.3g}" for name, value in outcome.measured.also.items())
+    return f"{told} ({outcome.trouble})" if outcome.trouble else told
 
 
 def run_child(claim: Claim, system: System, scale: Scale) -> Outcome:
@@ -83,7 +84,12 @@ def run_child(claim: Claim, system: System, scale: Scale) -> Outcome:
     # Files, not pipes: a worker that outlives the child would keep a pipe open, and reading it would hang.
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as log:
         child = subprocess.Popen(
-            command(claim, system, scale), stdin=subprocess.DEVNULL, stdout=out, stderr=log, process_group=0
+            command(claim, system, scale),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=log,
+            env=environment(),
+            process_group=0,
         )
         try:
             hung = _wait(child, out, claim.timeout)
@@ -95,6 +101,15 @@ def run_child(claim: Claim, system: System, scale: Scale) -> Outcome:
 def command(claim: Claim, system: System, scale: Scale) -> list[str]:
     """The command line that measures one system once."""
     return [sys.executable, "-m", "benchmarks.child", claim.name, system.name, json.dumps(asdict(scale))]
+
+
+def environment() -> dict[str, str]:
+    """What a child finds: all that we have, but it may keep compiled modules.
+
+    Installed libraries have theirs; without this, one that is run from its sources would compile them in every process,
+    and start-up would measure that (33 ms for each process of Penstock's).
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _wait(child: subprocess.Popen[bytes], out: IO[str], timeout: float) -> bool:
@@ -150,4 +165,4 @@ def _read(code: int, hung: bool, timeout: float, out: str, log: str) -> Outcome:
     trouble = f"measured, then did not end in {GRACE:.0f} s" if hung else ""
     if code and not hung:
         trouble = f"measured, then ended with exit code {code}"
-    return Outcome(Measurement(data["amount"], data["seconds"]), trouble)
+    return Outcome(Measurement(data["amount"], data["seconds"], data.get("also", {})), trouble)

@@ -1,4 +1,16 @@
 """The claims, one file each."""
 
-ORDER = ("transport", "transport_copy", "arrays", "overhead", "images")
+ORDER = (
+    "transport",
+    "transport_copy",
+    "arrays",
+    "overhead",
+    "images",
+    "stragglers",
+    "hops",
+    "startup",
+    "startup_small",
+    "overlap",
+    "watching",
+)
 """The order in which a run of all claims tells them; others follow by name."""

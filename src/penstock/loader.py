@@ -31,7 +31,7 @@ from penstock.graph.drawing import line
 from penstock.graph.execution import Executor, Limits, Session, Tally, Work, Worker
 from penstock.graph.node import Cursor, Node, ordered
 from penstock.graph.policy import Policy
-from penstock.graph.reading import Reading
+from penstock.graph.reading import Plan, Reading
 from penstock.operations.batch import Batch
 from penstock.operations.filter import Filter
 from penstock.operations.on_error import OnError
@@ -43,6 +43,18 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+
+
+def check_position(node: Node, epoch: int, position: Any) -> None:
+    """Refuse a position of a stream that the stream would not have given. Cursors begin to work when they are read."""
+    try:
+        cursor = Reading(Plan(node), epoch).start(node, position)
+        fits = cursor.position() == position
+        cursor.close()
+    except (TypeError, ValueError, IndexError):
+        fits = False
+    if not fits:
+        raise StateError(f"The state's position does not fit this pipeline: {short(position)}.")
 
 
 def sharded(node: Node, rank: int, world: int) -> Node:
@@ -253,6 +265,8 @@ class Loader(Generic[T]):
             StateError: the state is another description's, or no state at all; nothing has changed then.
         """
         epoch, position = states.opened(self._node, state)
+        if not self._node.positional and position is not None:
+            check_position(self._node, epoch, position)
         self._abandon()
         self._drop_primed()
         self._epoch, self._position, self._resumed = epoch, position, True
@@ -268,6 +282,9 @@ class Loader(Generic[T]):
     def report(self) -> Report:
         """Return the verdict on the epoch that is being read, or was read last."""
         engine = self._engine
+        current = self._iterator() if self._iterator is not None else None
+        if current is not None:
+            current._count()  # noqa: SLF001
         return self._watch.report(
             pipeline=line(self._node),
             executor=engine.executor,
@@ -307,12 +324,21 @@ class Epoch(Iterator[T]):
         self._watch = loader._watch  # noqa: SLF001
         self._cursor: Cursor | None = None
         self._over = False
+        self._finished = False
+        self._ready: Iterator[T] = iter(())
         self._afar = self._engine.executor.count > 0
         self._watch.begin(loader.epoch)
 
     def __next__(self) -> T:
-        cursor = self._cursor or self._open()
+        for value in self._ready:  # most trivial items come many at a time, and this is all that each of them costs
+            return value
+        return self._more()
+
+    def _more(self) -> T:
+        """Take the first item of what comes next, and the clock's word for how long that took."""
+        self._count()
         began = time.perf_counter()
+        cursor = self._cursor or self._open()
         try:
             value: T = next(cursor)
         except StopIteration:
@@ -322,14 +348,23 @@ class Epoch(Iterator[T]):
             self._fail(error)
             raise
         self._watch.taken(began, time.perf_counter())
-        if self._afar and cursor.exhausted():
-            self._prime()
+        if self._afar:
+            self._ready = cursor.ready()
+            if cursor.exhausted():
+                self._prime()
         return value
+
+    def _count(self) -> None:
+        """Let the watch know how many items were taken without looking at the clock."""
+        if self._cursor is not None:
+            self._watch.items += self._cursor.flowed()
 
     def _open(self) -> Cursor:
         loader = self._loader
-        if self._over:
+        if self._finished:
             raise StopIteration
+        if self._over:
+            raise ClosedError("this iteration was given up: the loader was closed, or another iteration began")
         primed, loader._primed = loader._primed, None  # noqa: SLF001
         if primed is not None and primed[0] == loader.epoch and loader._position is None:  # noqa: SLF001
             self._cursor = primed[1]
@@ -359,7 +394,7 @@ class Epoch(Iterator[T]):
         loader, cursor = self._loader, self._cursor
         assert cursor is not None
         planned, reached = loader._node.length(), cursor.position()  # noqa: SLF001
-        self._over = True
+        self._over = self._finished = True
         self._let_go(finished=True)
         if loader._node.positional and reached != planned:  # noqa: SLF001
             raise LedgerError(f"the epoch ended at item {reached} of {planned}: a fault of Penstock. Please report it.")
@@ -379,6 +414,8 @@ class Epoch(Iterator[T]):
 
     def _let_go(self, *, finished: bool = False) -> None:
         """Close the cursor; unless it came to its end, give up also what was begun for the next epoch."""
+        self._count()
+        self._ready = iter(())
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._loader._position = cursor.position()  # noqa: SLF001

@@ -61,6 +61,23 @@ def test_what_a_library_prints_is_ignored(children):
     assert found == rounds.Outcome(Measurement(6.0, 2.0))
 
 
+def test_figures_beside_the_rate_arrive(children):
+    """They are part of the answer, and are told as the run goes on."""
+    answer = '{"amount": 6.0, "seconds": 2.0, "also": {"private MB": 34.5}}'
+    children[0]["peer"] = f"print({ANSWER!r} + {answer!r}, flush=True)"
+    told = []
+    one = claim("peer")
+    found = rounds.run_rounds(one, [one.system("peer")], SCALE, 1, told.append)
+    assert found["peer"] == [rounds.Outcome(Measurement(6.0, 2.0, {"private MB": 34.5}))]
+    assert told == ["work 1/1 peer: 3 items/s, private MB 34.5"]
+
+
+def test_children_may_keep_compiled_modules(children, monkeypatch):
+    """Whatever is set around the benchmark: start-up is not to measure a compiler."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert outcome(f"import sys; assert not sys.dont_write_bytecode; {MEASURED}", children).trouble == ""
+
+
 def test_a_missing_library_is_said_once(children):
     """It is not tried again, and later rounds keep in step."""
     children[0]["peer"] = f"""print({ANSWER!r} + '{{"missing": "peer"}}')"""

@@ -108,7 +108,7 @@ def test_a_short_last_batch_of_a_stream_is_refused_when_it_comes():
     found = []
     with pytest.raises(ArgumentError, match="1 would be left over"):
         for batch in ps.stream(list(range(7))).batch(3, last="error"):
-            found.append(batch.tolist())  # noqa: PERF401  what came before the error counts
+            found.append(batch.tolist())
     assert found == [[0, 1, 2], [3, 4, 5]]
 
 
@@ -233,7 +233,7 @@ def test_errors_of_a_later_batch_come_at_their_place():
     found = []
     with pytest.raises(CollateError) as caught:
         for batch in dataset:
-            found.append(batch.shape)  # noqa: PERF401  what came before the error counts
+            found.append(batch.shape)
     assert found == [(16, 2)] * 100
     assert "item 100 of batch(16)" in "\n".join(caught.value.__notes__)
 

@@ -187,7 +187,8 @@ def serve(control_fd: int, trainer: int) -> None:
     watch.register(watched, select.EPOLLIN)
     watch.register(control, select.EPOLLIN)
     while True:
-        for fd, _ in watch.poll():
+        # Requests come last: a worker that is forked now must not inherit what another event is about to close.
+        for fd in sorted((fd for fd, _ in watch.poll()), key=lambda fd: fd == control.fileno()):
             if fd == watched:
                 end_all(children)
             elif fd == control.fileno():
@@ -200,7 +201,7 @@ def serve(control_fd: int, trainer: int) -> None:
                     children[known] = child
                     watch.register(known, select.EPOLLIN)
             elif fd in children and fd == children[fd].pidfd:
-                bury(children[fd], children)
+                bury(children[fd], children, watch)
             elif fd in children:
                 number = children[fd].lifeline.recv(1)
                 if not number:
@@ -255,11 +256,13 @@ def fork(body: Any, message: bytes, fds: list[int], inherited: list[int]) -> Chi
     return Child(pid, os.pidfd_open(pid), socket.socket(fileno=fds[0]))
 
 
-def bury(child: Child, children: dict[int, Child]) -> None:
+def bury(child: Child, children: dict[int, Child], watch: select.epoll) -> None:
     """Reap a worker and tell the trainer how it ended."""
     _, status = os.waitpid(child.pid, 0)
     for fd in (child.pidfd, child.lifeline.fileno()):
         children.pop(fd, None)
+        with contextlib.suppress(OSError):  # closing is not enough: a fork may still hold a copy for a moment
+            watch.unregister(fd)
     with contextlib.suppress(OSError):  # the trainer may have gone, or no longer care
         child.lifeline.send(STATUS.pack(os.waitstatus_to_exitcode(status)), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
     os.close(child.pidfd)

@@ -29,6 +29,7 @@ class Look:
     ticket: int
     item: Item | None
     since: float
+    looks: int = 0
     told: bool = False
 
 
@@ -66,7 +67,8 @@ class Patience:
             if not first:  # the first answer may be of an item that began with the ticket
                 look.since = time.monotonic()
         seconds = time.monotonic() - look.since
-        if seconds < self.limit or look.told:
+        look.looks += 1
+        if seconds < self.limit or look.told or look.looks < 2:  # at the first look it could not have answered yet
             return 0.0
         look.told = True
         return seconds

@@ -28,7 +28,7 @@ import numpy as np
 
 from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerError, WorkerNotStarted
 from penstock.executors import worker as w
-from penstock.executors.nursery import STATUS, registry
+from penstock.executors.nursery import STATUS, THREADS, registry
 from penstock.executors.patience import Patience
 from penstock.graph.checking import whole
 from penstock.graph.context import PAGE
@@ -100,6 +100,7 @@ class ProcessSession(Session):
 
     def __init__(self, work: Work, count: int) -> None:
         self.closed = False
+        self.broken: WorkerError | None = None  # what makes it impossible to go on, once that has happened
         self.owner = os.getpid()
         self.work = work
         self.count = count
@@ -173,7 +174,7 @@ class ProcessSession(Session):
             "arena_size": self.size,
             "parcels_size": self.size,
             "work_size": self.work_size,
-            "environment": dict(os.environ),
+            "environment": dict.fromkeys(THREADS, "1") | dict(os.environ),
         }
         stack = create("penstock-stack", 0)
         fds = [self.queue.fileno(), theirs.fileno(), arena, self.parcels_fd, self.board_fd, self.work_fd, stack]
@@ -217,7 +218,8 @@ class ProcessSession(Session):
             try:
                 payload = cloudpickle.dumps((ticket.elements, ticket.places), 5)
             except Exception as error:
-                error.add_note("penstock: an item of a stream cannot be sent to a worker process")
+                place = ticket.places[0].position
+                error.add_note(f"penstock: item {place} of the stream cannot be sent to a worker process")
                 raise
             kind = w.ELEMENTS
             if len(payload) > INLINE:
@@ -254,8 +256,9 @@ class ProcessSession(Session):
         self.sent.clear()
         self.finished.clear()
         self.strikes.clear()
-        self.drain()
-        os.eventfd_write(self.wake, 1)
+        if self.owner == os.getpid() and not self.closed:
+            self.drain()
+            os.eventfd_write(self.wake, 1)
 
     # -- outcomes
 
@@ -264,6 +267,8 @@ class ProcessSession(Session):
         while not self.finished:
             if self.closed:
                 raise ClosedError("the workers have been closed")
+            if self.broken is not None:
+                raise self.broken
             if self.waiting:
                 self.flush()
             if self.patience.due():
@@ -292,7 +297,7 @@ class ProcessSession(Session):
         """Take one message of a worker; False where there is none."""
         try:
             size = slot.outcomes.recv_into(self.buffer)
-        except (BlockingIOError, ConnectionResetError):
+        except (BlockingIOError, ConnectionResetError, TimeoutError):
             return False
         if not size:
             self.unwatch(slot.outcomes)  # it has ended; its lifeline will say how
@@ -300,9 +305,11 @@ class ProcessSession(Session):
         number, seconds, count, kind = w.OUTCOME.unpack_from(self.buffer)
         if kind == w.BROKEN:
             text = bytes(memoryview(self.buffer)[w.OUTCOME.size : size]).decode(errors="replace")
-            if self.board[w.SLOT * slot.number + w.READY]:
-                raise WorkerError(f"worker {slot.number} failed, not the item that it was at. It said:\n{text}")
-            raise WorkerNotStarted(f"worker {slot.number} could not start. It said:\n{text}")
+            what, kind = ("failed, not the item that it was at", WorkerError)
+            if not self.board[w.SLOT * slot.number + w.READY]:
+                what, kind = ("could not start", WorkerNotStarted)
+            self.broken = kind(f"worker {slot.number} {what}. It said:\n{text}")
+            raise self.broken
         top = w.OUTCOME.size + count * w.EXTENT.size
         extents = [Extent(*e) for e in w.EXTENT.iter_unpack(memoryview(self.buffer)[w.OUTCOME.size : top])]
         payload = memoryview(self.buffer)[top:size]
@@ -313,13 +320,14 @@ class ProcessSession(Session):
         except Exception as error:  # noqa: BLE001  a user's class that cannot be rebuilt here
             if sent is not None:
                 self.strikes.pop(number, None)
-                self.finished.append(Outcome(number, [], None, unreadable(error, sent.ticket), seconds, 0, slot.number))
+                problem = Split() if sent.ticket.size > 1 else unreadable(error, sent.ticket)
+                self.finished.append(Outcome(number, [], None, problem, seconds, 0, slot.number))
             return True
         if sent is not None:  # else it was cancelled, or done twice
             self.strikes.pop(number, None)
             nbytes = sum(extent.nbytes for extent in extents) + size
-            problem = None if failure is None else unpack_error(failure)
-            self.finished.append(Outcome(number, items, counts, problem, seconds, nbytes, slot.number, skips))
+            failed = None if failure is None else unpack_error(failure)
+            self.finished.append(Outcome(number, items, counts, failed, seconds, nbytes, slot.number, skips))
         self.unready = 0
         return True
 
@@ -372,7 +380,9 @@ class ProcessSession(Session):
             return
         except ConnectionResetError:
             message = b""
-        status = STATUS.unpack(message)[0] if message else -signal.SIGKILL  # no word: the nursery itself was killed
+        status = STATUS.unpack(message)[0] if message else -signal.SIGKILL
+        if not message:  # the nursery itself was killed, and its workers die with it, but perhaps not before this
+            slot.outcomes.settimeout(2)
         while self.receive(slot):
             pass
         base = w.SLOT * slot.number
@@ -383,10 +393,11 @@ class ProcessSession(Session):
         self.deaths += 1
         self.unready = 0 if ready else self.unready + 1
         if self.unready >= PATIENCE:
-            raise WorkerNotStarted(
+            self.broken = WorkerNotStarted(
                 f"{self.unready} workers in a row ended ({reason(status)}) before they were ready to work. "
                 "What they printed stands above; look at what is imported by the functions of the pipeline."
             )
+            raise self.broken
         if number in self.sent:
             self.strikes[number] = self.strikes.get(number, 0) + 1
             if self.strikes[number] >= self.forgiven(number, status):
@@ -414,6 +425,8 @@ class ProcessSession(Session):
             self.finished.append(Outcome(number, [], None, Split(), 0.0))
             return
         node, index, root = item
+        if ticket.elements is not None:
+            node, index = ticket.node, ticket.places[0].position
         what = self.work.plan.nodes[node]
         error = WorkerDied(
             f"item {index} of {what.label()} ended {deaths} worker processes, one after the other: {reason(status)}."
@@ -426,8 +439,8 @@ class ProcessSession(Session):
 
     def unwatch(self, sock: socket.socket) -> None:
         """Listen no longer."""
-        if self.by_fd.pop(sock.fileno(), None) is not None:
-            self.watch.unregister(sock)
+        if self.by_fd.pop(sock.fileno(), None) is not None and self.owner == os.getpid():
+            self.watch.unregister(sock)  # the list is shared with forks of the trainer, who must not touch it
 
     def dismiss(self, slot: Slot) -> None:
         """Let go of a worker that has ended."""
@@ -468,9 +481,8 @@ class ProcessSession(Session):
 def unreadable(error: Exception, ticket: Ticket) -> Exception:
     """Return an error of rebuilding items, with what they are."""
     error.add_note("penstock: what a worker process sent cannot be rebuilt in the trainer")
-    if ticket.elements is None:
-        more = f" to {ticket.stop - 1}" if ticket.size > 1 else ""
-        error.add_note(f"penstock: item {ticket.start}{more}, epoch {ticket.epoch}")
+    index = ticket.start if ticket.elements is None else ticket.places[0].position
+    error.add_note(f"penstock: item {index}, epoch {ticket.epoch}")
     return error
 
 

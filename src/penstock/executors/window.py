@@ -17,7 +17,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from penstock.errors import ClosedError, WorkerError
@@ -29,6 +30,7 @@ from penstock.graph.reading import Account, Chain, Plan, Reading, chain
 TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message
 LARGEST = 1024  # positions of a ticket
 ELEMENTS = 64  # elements of a ticket: they are read ahead in the caller, and kept
+OBJECTS = 4096  # Python objects of a ticket: unpickling more at once leaves the caches and wakes the garbage collector
 HEAVY = 1 << 20  # bytes of a ticket above which it is not made larger
 
 
@@ -53,8 +55,8 @@ class Desk:
         """Submit a piece of work; return its ticket's number."""
         with self.changed:
             number = self.number = self.number + 1
-            self.wanted.add(number)
             self.session.submit(Ticket(number, epoch, node, part.start, part.stop, part.elements, part.places))
+            self.wanted.add(number)
         return number
 
     def take(self, number: int) -> Outcome:
@@ -233,7 +235,7 @@ class Window:
         self.feed = feed
         self.epoch = epoch
         self.node = node
-        self.least = 2 * workers + 2
+        self.least = min(2 * workers + 2, desk.limits.count)
         self.size = 1
         self.limit = self.least  # until the first outcome tells how large they are
         self.ahead: deque[tuple[int, Part]] = deque()
@@ -246,10 +248,27 @@ class Window:
             if part is None:
                 self.exhausted = True
                 return
-            number = 0
-            if part.elements is None or part.elements:
+            self.hand_in(part)
+
+    def hand_in(self, part: Part) -> None:
+        """Submit a piece of work. Where an element of it cannot be sent, that is an error at its own place."""
+        number = 0
+        if part.elements is None or part.elements:
+            try:
                 number = self.desk.submit(self.epoch, self.node, part)
-            self.ahead.append((number, part))
+            except ClosedError:
+                raise
+            except Exception as error:
+                if part.elements is None:
+                    raise
+                self.exhausted = True
+                if len(part.elements) > 1:
+                    for single in part.singles():
+                        self.hand_in(single)
+                        if self.ahead[-1][0] == 0:
+                            return
+                part = Part(befores=part.befores[:1], elements=(), failure=error)
+        self.ahead.append((number, part))
 
     def next(self) -> tuple[Part, Outcome] | None:
         """Return the next piece of work and what became of it; None at the end."""
@@ -290,6 +309,8 @@ class Window:
             wanted = int(TARGET / (outcome.seconds / done + 1e-9))
             if outcome.nbytes * 2 > HEAVY:
                 wanted = min(wanted, self.size)
+            if outcome.items and isinstance(outcome.items[0], list):
+                wanted = min(wanted, OBJECTS // (1 + len(outcome.items[0])))
             self.size = max(1, min(2 * self.size, wanted, LARGEST))
 
     def close(self) -> None:
@@ -314,12 +335,13 @@ class Stage(Cursor):
         self.account = Account(self.chain, counts[0] if counts else None)
         self.counts = list(self.account.counts)
         feed: Feed = Positions(base, below) if base.positional else Elements(read.start(base, below))
-        self.at = feed.at
+        self.at = feed.at  # with steps, the position below; else the index of this outcome's first item
         number = read.plan.nodes.index_of(node)
         self.window = Window(read.desk, feed, read.epoch, number, read.workers)
         self.part = Part()
         self.outcome = NOBODYS
         self.given = 0  # items of this outcome that are gone
+        self.counted = 0  # how many of these a loader knows of
         self.element = 0  # of this outcome: the one whose items are being given
         self.of_element = 0  # how many of its items are gone
         self.skips: deque[Skipped] = deque()
@@ -329,9 +351,9 @@ class Stage(Cursor):
             self.advance()
         value = self.outcome.items[self.given]
         self.given += 1
+        self.counted += 1
         counts = self.outcome.counts
         if counts is None:
-            self.at = self.part.start + self.given
             return value
         while self.of_element >= counts[self.element]:  # elements that became nothing
             self.element += 1
@@ -345,6 +367,21 @@ class Stage(Cursor):
         self.at = self.window.feed.before(self.part, self.element)
         self.counts = list(self.account.counts)
         return value
+
+    def ready(self) -> Iterator[Any]:
+        """Return the items of the outcome in hand."""
+        items = self.outcome.items
+        return self.flow(items) if self.outcome.counts is None and self.given < len(items) else iter(())
+
+    def flow(self, items: Sequence[Any]) -> Iterator[Any]:
+        """Yield items; the loop's own counter is the position."""
+        for self.given, value in enumerate(islice(items, self.given, None), self.given + 1):  # noqa: B020
+            yield value
+
+    def flowed(self) -> int:
+        """Return how many items have flowed since the last count."""
+        flowed, self.counted = self.given - self.counted, self.given
+        return flowed
 
     def settle(self, element: int) -> None:
         """Count what was left out up to an element; raise where the budget is spent."""
@@ -364,6 +401,9 @@ class Stage(Cursor):
         if self.outcome.error is not None:
             self.accuse(self.outcome)
             raise self.outcome.error
+        if not self.chain.steps:
+            self.at += self.given
+        self.given = self.counted = 0
         self.outcome = NOBODYS  # let go of the memory before waiting for more
         found = self.window.next()
         if found is None:
@@ -372,10 +412,10 @@ class Stage(Cursor):
         if isinstance(self.outcome.error, WorkerError):
             self.outcome = self.forgiven(self.outcome)
         self.skips.extend(self.outcome.skips)
-        self.given = self.element = self.of_element = 0
+        self.element = self.of_element = 0
         counts = self.outcome.counts
         if self.skip and counts:  # resumed within an element
-            self.given = self.of_element = self.skip
+            self.given = self.counted = self.of_element = self.skip
             self.skip = 0
             if self.of_element >= counts[0]:
                 self.element, self.of_element = 1, 0
@@ -395,7 +435,8 @@ class Stage(Cursor):
     def accuse(self, outcome: Outcome) -> None:
         """Write on an error which worker it came from."""
         worker = next((x for x in self.read.desk.session.workers if x.number == outcome.worker), None)
-        if worker is not None and outcome.error is not None:
+        notes = getattr(outcome.error, "__notes__", ())
+        if worker is not None and outcome.error is not None and not any(n.startswith("penstock: in ") for n in notes):
             outcome.error.add_note(f"penstock: in {worker}")
 
     @property
@@ -406,7 +447,7 @@ class Stage(Cursor):
     def position(self) -> Any:
         """Return what Walk or Spread would return here."""
         if not self.chain.steps:
-            return self.at
+            return self.at + self.given
         at = [self.at, self.of_element or self.skip]
         return [*at, list(self.counts)] if self.chain.skips else at
 

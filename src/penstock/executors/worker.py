@@ -9,6 +9,7 @@ go on while the trainer trains.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import mmap
 import os
@@ -98,6 +99,7 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
     wires = Wires(*fds)
     sender = socket.socket(fileno=wires.outcomes)
     try:
+        os.environ.clear()
         os.environ.update(request["environment"])
         sys.path[:] = request["path"]
         os.chdir(request["cwd"])
@@ -107,8 +109,9 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
         arena = Arena(wires.arena, request["arena_size"])
         parcels = Borrowed(wires.parcels, request["parcels_size"])
         Surroundings.memory = arena
-        with mmap.mmap(wires.board, 0) as shared, memoryview(shared).cast("q") as board:
-            notes = board[SLOT * request["slot"] : SLOT * (request["slot"] + 1)]
+        first = SLOT * request["slot"]
+        shared = memoryview(mmap.mmap(wires.board, 0)).cast("q")
+        with shared[first : first + SLOT] as notes:
             notes[PID] = os.getpid()
             notes[READY] = 1
             tickets = socket.socket(fileno=wires.tickets)
@@ -116,7 +119,8 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
             Desk(description, request["slot"], tickets, sender, arena, parcels, notes).serve()
     except BaseException:  # noqa: BLE001  the trainer must hear of whatever keeps a worker from starting
         text = traceback.format_exc().encode()[-MESSAGE // 2 :]
-        sender.send(OUTCOME.pack(0, 0.0, 0, BROKEN) + text)
+        with contextlib.suppress(OSError):  # unless it has gone
+            sender.send(OUTCOME.pack(0, 0.0, 0, BROKEN) + text)
 
 
 @dataclass
@@ -144,7 +148,6 @@ class Desk:
         careful = type("Careful", (CarefulReading,), {"notes": self.notes})
         notes, buffer = self.notes, bytearray(MESSAGE)
         signal.signal(ASK, self.answer)
-        signal.siginterrupt(ASK, False)
         while size := self.tickets.recv_into(buffer):
             ticket, kind = self.opened(memoryview(buffer)[:size])
             self.meter.at = None
@@ -197,7 +200,7 @@ def sendable(outcome: Outcome, ticket: Ticket, problem: Exception, arena: Arena)
             break
         good.append(item)
     counts = None
-    where = ticket.start + len(good)
+    offset = len(good)
     if outcome.counts is not None:
         counts, total = [], 0
         for count in outcome.counts:
@@ -206,7 +209,8 @@ def sendable(outcome: Outcome, ticket: Ticket, problem: Exception, arena: Arena)
             counts.append(count)
             total += count
         good = good[:total]
-        where = ticket.start + len(counts)
+        offset = len(counts)
+    where = ticket.start + offset if ticket.elements is None else ticket.places[offset].position
     problem.add_note(f"penstock: item {where} cannot be sent from a worker process to the trainer")
     return outcome._replace(items=good, counts=counts, error=problem)
 

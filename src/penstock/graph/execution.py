@@ -10,11 +10,15 @@ above this seam, in ``executors/window.py``, once.
 
 from __future__ import annotations
 
+import operator
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from penstock.graph.node import Node, Place
 from penstock.graph.policy import Skipped
@@ -100,8 +104,11 @@ class Work:
                 items = read.gather(base, range(ticket.start, ticket.stop))
             except BaseException as failure:  # noqa: BLE001  handed to the consumer, at its place: SystemExit, too
                 error = failure
-            if error is not None:
-                items, error = ([], error) if ticket.size == 1 else self._one_by_one(ticket, read, base)
+            if error is not None and ticket.size > 1:
+                items, again = self._one_by_one(ticket, read, base)
+                error = again if isinstance(error, Exception) else again or error  # an interruption does not vanish
+            elif ticket.size > 1 and refilled(items):
+                items, error = self._one_by_one(ticket, read, base)
         return Outcome(ticket.number, items, counts, error, time.perf_counter() - began, 0, worker, skips)
 
     def _spread(
@@ -129,7 +136,8 @@ class Work:
         items: list[Any] = []
         for index in range(ticket.start, ticket.stop):
             try:
-                items.append(read.item(base, index))
+                item = read.item(base, index)
+                items.append(item.copy() if isinstance(item, np.ndarray) else item)
             except BaseException as failure:  # noqa: BLE001
                 return items, failure
         return items, None
@@ -168,6 +176,13 @@ class Limits:
 
     count: int = 128
     nbytes: int = 256 << 20
+
+
+def refilled(items: Sequence[Any]) -> bool:
+    """Tell whether a function gave one array for several items, as one that keeps an array and fills it anew does."""
+    if type(items) is not list or not isinstance(items[0], np.ndarray):
+        return False
+    return any(map(operator.is_, items, islice(items, 1, None)))
 
 
 class Tally:

@@ -253,6 +253,14 @@ class Cursor(ABC):
     def position(self) -> Position:
         """Return where the next item will come from, as plain JSON."""
 
+    def ready(self) -> Iterator[Any]:
+        """Return the items that are at hand, if that is known; taking them moves the position as ``next`` does."""
+        return iter(())
+
+    def flowed(self) -> int:
+        """Return how many items were taken through ``ready`` since this was asked last."""
+        return 0
+
     def exhausted(self) -> bool:
         """Tell whether all work of this epoch has been handed out, so that workers will soon be idle."""
         return False

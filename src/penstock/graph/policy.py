@@ -51,7 +51,7 @@ class Skip:
         return self.fraction is None or skipped <= max(1, self.fraction * tried)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Retry:
     """Compute a failing item again.
 
@@ -73,6 +73,10 @@ class Retry:
         if isinstance(self.then, Retry):
             raise ArgumentError("Retry(): then must be another policy. For more attempts, raise times.")
         object.__setattr__(self, "then", checked(self.then, "Retry()", "then"))
+
+    def __repr__(self) -> str:
+        then = "" if self.then == "raise" else f", then={text(self.then)}"
+        return f"Retry({self.times}, wait={self.wait:g}{then})"
 
 
 Policy = str | Skip | Retry | Callable[[Exception, Any], Any]

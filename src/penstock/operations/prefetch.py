@@ -115,16 +115,23 @@ class Ahead(Cursor):
         self.positional = node.positional
         self.handed, self.after = (position or 0, position) if self.positional else (position or (0, None))
         self.handoff = Handoff(node.count)
-        arguments = (self.handoff, node.input, read, self.after)
-        self.thread = threading.Thread(target=produce, args=arguments, name="penstock-prefetch", daemon=True)
-        self.thread.start()
+        self.below = read.start(node.input, self.after)
+        self.thread: threading.Thread | None = None
         self.finalizer = weakref.finalize(self, self.handoff.close)
         self.finalizer.atexit = False
         self.end: BaseException | None = None
 
+    def prime(self) -> None:
+        """Start the thread."""
+        if self.thread is None:
+            arguments = (self.handoff, self.below)
+            self.thread = threading.Thread(target=produce, args=arguments, name="penstock-prefetch", daemon=True)
+            self.thread.start()
+
     def __next__(self) -> Any:
         if self.end is not None:
             raise self.end
+        self.prime()
         step = self.handoff.get()
         if step.error is not None:
             self.end = step.error
@@ -145,22 +152,21 @@ class Ahead(Cursor):
     def close(self) -> None:
         """Stop the thread at its next item; do not wait for an item that is being computed for long."""
         self.handoff.close()
-        if self.thread is not threading.current_thread():
+        if self.thread is None:
+            self.below.close()
+        elif self.thread is not threading.current_thread():
             self.thread.join(timeout=1.0)
 
 
-def produce(handoff: Handoff, node: Node, read: Reading, position: Position) -> None:
-    """Read a node until its end, an error, or until nobody wants more. The body of the thread."""
-    cursor = None
+def produce(handoff: Handoff, below: Cursor) -> None:
+    """Read until the end, an error, or until nobody wants more. The body of the thread."""
     try:
-        cursor = read.start(node, position)
-        for value in cursor:
-            if not handoff.put(Step(value, cursor.position(), None)):
+        for value in below:
+            if not handoff.put(Step(value, below.position(), None)):
                 return
             del value  # or its memory could not be recycled before the next one is made
         handoff.put(Step(None, None, StopIteration()))
     except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the consumer
         handoff.put(Step(None, None, error))
     finally:
-        if cursor is not None:
-            cursor.close()
+        below.close()

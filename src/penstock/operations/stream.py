@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentTypeError, StateError
@@ -54,6 +55,10 @@ class Stream(Node):
     def positional(self) -> bool:
         """Never: there is no way but from the front."""
         return False
+
+    def shipped(self) -> Node:
+        """Stay at home: a stream is read in the caller, so what it holds need not be able to travel."""
+        return replace(self, iterable=())
 
     def start(self, read: Reading, position: Position) -> Cursor:
         """Read again from the front; resuming reads and drops what came before."""

@@ -10,6 +10,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from penstock.errors import StateError
 from penstock.executors.inline import Inline
 from penstock.executors.scrambled import Scrambled
 from penstock.graph.execution import Executor
@@ -120,6 +121,10 @@ def check_restoring(
     for number, state in enumerate(states):
         executor = executors[number % len(executors)]
         with dataset.loader(workers=executor) as loader:
-            loader.load_state_dict(state)
+            try:
+                loader.load_state_dict(state)
+            except StateError as error:
+                text = f"restored after {number} items in {executor!r}, its own state is refused: {error}"
+                raise AssertionError(text) from error
             rest = list(itertools.islice(loader, len(items) - number))
         assert same(rest, items[number:]), f"restored after {number} items in {executor!r}, the rest differs: {state}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,18 +18,23 @@ def same(a: Any, b: Any) -> bool:
     """
     if type(a) is not type(b):
         return False
-    if isinstance(a, np.ndarray):
-        if a.dtype != b.dtype or a.shape != b.shape:
-            return False
-        if a.dtype.hasobject:
-            return all(same(x, y) for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True))
-        return bool(a.tobytes() == b.tobytes())
+    if isinstance(a, (np.ndarray, np.generic)):
+        return same_arrays(np.asarray(a), np.asarray(b))
     if isinstance(a, Mapping):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     if isinstance(a, (tuple, list)):
         return len(a) == len(b) and all(map(same, a, b))
     if dataclasses.is_dataclass(a) and not isinstance(a, type):
         return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
-    if isinstance(a, float):
-        return struct.pack("d", a) == struct.pack("d", b)
+    if isinstance(a, (float, complex)):
+        return np.complex128(a).tobytes() == np.complex128(b).tobytes()
     return bool(a == b)
+
+
+def same_arrays(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Tell whether two arrays are equal in shape, dtype and content."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype.hasobject:
+        return all(map(same, a.ravel().tolist(), b.ravel().tolist()))
+    return a.tobytes() == b.tobytes()

@@ -8,13 +8,37 @@ payload; a payload that is itself large goes into a slab.
 
 from __future__ import annotations
 
+import io
 import pickle
 from typing import Any, NamedTuple
 
 import cloudpickle
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.transport.slab import SMALL, Arena, Borrowed, Root, address
+
+EXTENTS = 1000  # of one message; more arrays than that travel inside the pickle
+
+
+class Packer(pickle.Pickler):
+    """Pickles arrays that NumPy itself would pickle in place, or with their byte order lost."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Return how an object travels, or NotImplemented for the usual way."""
+        if type(obj) is not np.ndarray or obj.dtype.hasobject:
+            return NotImplemented
+        if obj.dtype.kind in "mM":  # dates have no buffers; whole numbers have
+            plain = np.dtype(np.int64).newbyteorder(obj.dtype.byteorder)
+            return as_dates, (np.ascontiguousarray(obj).view(plain).reshape(obj.shape), obj.dtype)
+        if obj.flags.forc:
+            return NotImplemented
+        return np.ascontiguousarray(obj).__reduce_ex__(5)
+
+
+def as_dates(numbers: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return dates or time spans that travelled as whole numbers."""
+    return numbers.view(dtype)
 
 
 class Extent(NamedTuple):
@@ -48,7 +72,7 @@ def pack(value: Any, arena: Arena) -> Packed:
     def keep(buffer: pickle.PickleBuffer) -> bool:
         with buffer.raw() as raw:
             nbytes = raw.nbytes
-            if nbytes < SMALL:
+            if nbytes < SMALL or len(extents) >= EXTENTS:
                 return True  # stays inside the pickle
             array: Root = np.frombuffer(raw, np.uint8)
         where = address(array)
@@ -62,7 +86,9 @@ def pack(value: Any, arena: Arena) -> Packed:
         return False
 
     try:
-        payload = pickle.dumps(value, 5, buffer_callback=keep)
+        stream = io.BytesIO()
+        Packer(stream, 5, buffer_callback=keep).dump(value)
+        payload = stream.getvalue()
     except (pickle.PicklingError, AttributeError, TypeError):
         payload = b""
     if not payload:
@@ -85,12 +111,11 @@ def unpack(payload: memoryview | bytes, extents: list[Extent], borrowed: Borrowe
 
     One lease for each slab: several arrays may lie in one, and it is free when the last of them dies.
     """
-    leases: dict[int, tuple[int, Root]] = {}
-    for slab in {extent.slab for extent in extents}:
-        mine = [extent for extent in extents if extent.slab == slab]
-        start = min(extent.offset for extent in mine)
-        stop = max(extent.offset + extent.nbytes for extent in mine)
-        leases[slab] = (start, borrowed.adopt(slab, start, stop - start))
+    bounds: dict[int, tuple[int, int]] = {}
+    for slab, offset, nbytes in extents:
+        start, stop = bounds.get(slab, (offset, offset))
+        bounds[slab] = (min(start, offset), max(stop, offset + nbytes))
+    leases = {slab: (start, borrowed.adopt(slab, start, stop - start)) for slab, (start, stop) in bounds.items()}
     buffers = []
     for slab, offset, nbytes in extents:
         start, root = leases[slab]

@@ -18,10 +18,11 @@ from typing import Any
 
 import cloudpickle
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.graph.context import PAGE
 from penstock.graph.node import Node
-from penstock.transport.slab import create
+from penstock.transport.slab import address, create
 
 HEAD = struct.Struct("<qq")
 ALIGN = 64
@@ -33,7 +34,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def reducer_override(self, obj: Any) -> Any:
         """Return how an object travels, or NotImplemented for the usual way."""
-        if type(obj) is np.memmap:
+        if isinstance(obj, np.ndarray) and type(obj) in (np.memmap, np.ndarray):
             found = mapped(obj)
             if found is not None:
                 return found
@@ -42,18 +43,35 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return super().reducer_override(obj)
 
 
-def mapped(array: np.memmap[Any, Any]) -> tuple[Any, ...] | None:
+def mapped(array: NDArray[Any]) -> tuple[Any, ...] | None:
     """Return how to map an array's file again, or None where that is not possible."""
-    base = array
-    while isinstance(base.base, np.memmap):
+    base: Any = array
+    while isinstance(base, np.ndarray) and not isinstance(base.base, mmap.mmap):
         base = base.base
-    source = base.base
-    if not isinstance(source, mmap.mmap) or array.filename is None or not os.path.exists(array.filename):
+    if not isinstance(base, np.memmap) or base.mode == "c" or base.filename is None:  # "c": changes are private
         return None
-    start = base.offset - base.offset % mmap.ALLOCATIONGRANULARITY
-    beginning = np.frombuffer(source, np.uint8).__array_interface__["data"][0]
-    offset = start + array.__array_interface__["data"][0] - beginning
-    return remap, (os.path.abspath(array.filename), offset, array.shape, array.dtype, array.strides)
+    source: Any = base.base
+    beginning = address(np.frombuffer(source, np.uint8))
+    name = os.path.abspath(base.filename)
+    if not still_there(name, beginning):
+        return None
+    offset = base.offset - base.offset % mmap.ALLOCATIONGRANULARITY + address(array) - beginning
+    return remap, (name, offset, array.shape, array.dtype, array.strides)
+
+
+def still_there(name: str, where: int) -> bool:
+    """Tell whether a name still leads to the file that is mapped at an address."""
+    try:
+        found = os.stat(name)
+        with open("/proc/self/maps", "rb") as maps:
+            for line in maps:
+                span, _, _, _, inode, *_ = line.split()
+                first, last = (int(word, 16) for word in span.split(b"-"))
+                if first <= where < last:
+                    return int(inode) == found.st_ino
+    except OSError:
+        pass
+    return False
 
 
 def remap(name: str, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...]) -> Any:

@@ -30,6 +30,7 @@ from penstock.graph.context import PAGE, Memory, rounded, shaped, size_of
 Root = NDArray[np.uint8]
 
 SMALL = 1 << 14  # below this many bytes ordinary memory and a copy are cheaper than a lease
+MADV_REMOVE = 9  # gives memory of a shared mapping back to the system
 MADV_POPULATE_WRITE = 23  # Linux 5.14; the standard library has no name for it yet
 SLABS = 1 << 16  # of one arena at the most: the size of its control block
 LARGEST = 1 << 36  # address space of one arena; pages that are never touched cost nothing
@@ -87,6 +88,7 @@ class Arena(Memory):
         self.sizes: list[int] = []
         self.top = -(-SLABS // PAGE) * PAGE
         self.live: dict[int, weakref.ref[Root]] = {}  # slabs that something in this process still looks into
+        self.hollow: set[int] = set()  # free slabs whose memory was given back
         self.lock = threading.RLock()  # a finalizer may come at any allocation
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -117,7 +119,12 @@ class Arena(Memory):
             size = self.sizes[slab]
             if nbytes <= size <= limit and slab not in self.live and (best < 0 or size < self.sizes[best]):
                 best = slab
-        return best if best >= 0 else self._cut(rounded(nbytes))
+        if best < 0:
+            return self._cut(rounded(nbytes))
+        if best in self.hollow:
+            self.hollow.discard(best)
+            os.posix_fallocate(self.fd, self.offsets[best], self.sizes[best])
+        return best
 
     def _cut(self, size: int) -> int:
         count = len(self.offsets)
@@ -126,6 +133,7 @@ class Arena(Memory):
                 f"no room for {size:,} bytes more: this worker's shared memory holds {self.top:,} bytes. "
                 "Keep fewer batches at a time, or copy those that you keep."
             )
+        self._give_back(size)
         os.posix_fallocate(self.fd, self.top, size)  # full memory is an OSError here, not a SIGBUS later
         with contextlib.suppress(OSError):  # an older kernel: then pages are mapped one by one, when they are touched
             self.map.memory.madvise(MADV_POPULATE_WRITE, self.top, size)
@@ -133,6 +141,14 @@ class Arena(Memory):
         self.sizes.append(size)
         self.top += size
         return count
+
+    def _give_back(self, size: int) -> None:
+        """Return the memory of free slabs that have become too small, as they do when batches slowly grow."""
+        for slab in np.flatnonzero(self.map.flags[: len(self.offsets)] == 0).tolist():
+            if self.sizes[slab] < size and slab not in self.live and slab not in self.hollow:
+                with contextlib.suppress(OSError):
+                    self.map.memory.madvise(MADV_REMOVE, self.offsets[slab], self.sizes[slab])
+                    self.hollow.add(slab)
 
     def slab_at(self, where: int, nbytes: int) -> int | None:
         """Return the slab that a stretch of memory lies in, or None where it is not the arena's."""

@@ -1,0 +1,177 @@
+"""Threads: workers in this process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import penstock as ps
+from penstock.errors import ArgumentError, ArgumentTypeError, ClosedError
+from penstock.graph.execution import Ticket, Work
+from penstock.operations.source import Range
+from penstock.testing import check_executor
+
+
+def wait_until(condition, seconds=10.0):
+    """Wait for something that must come; fail after a while."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_contract(count):
+    """Threads keep the contract of executors."""
+    check_executor(ps.Threads(count))
+
+
+def test_count():
+    """Left out, the count is that of the cores; what is no count is refused."""
+    assert ps.Threads().count == os.cpu_count()
+    for wrong, kind in (
+        (-1, ArgumentError),
+        ("2", ArgumentTypeError),
+        (1.5, ArgumentTypeError),
+        (True, ArgumentTypeError),
+    ):
+        with pytest.raises(kind):
+            ps.Threads(wrong)
+
+
+def test_several_at_once():
+    """As many items are computed at once as there are threads: all meet at one barrier."""
+    barrier = threading.Barrier(3)
+
+    def meet(x: int) -> int:
+        barrier.wait(timeout=20)
+        return x
+
+    with ps.range(3).map(meet).loader(workers=ps.Threads(3)) as loader:
+        assert list(loader) == [0, 1, 2]
+        assert [str(worker) for worker in loader.workers] == [f"thread worker {n}" for n in range(3)]
+
+
+def test_nothing_is_copied():
+    """The loop gets the very objects that the function returned."""
+    made = {}
+
+    def make(x: int) -> np.ndarray:
+        made[x] = np.zeros(10)
+        return made[x]
+
+    with ps.range(20).map(make).loader(workers=ps.Threads(2)) as loader:
+        assert all(array is made[x] for x, array in enumerate(loader))
+
+
+def test_close_does_not_wait_for_a_stuck_function():
+    """Closing while threads are stuck in a function returns soon; they end when the function does."""
+    release, stuck = threading.Event(), threading.Semaphore(0)
+
+    def hang(x: int) -> int:
+        if x >= 3:
+            stuck.release()
+            release.wait(30)
+        return x
+
+    loader = ps.range(20).map(hang).loader(workers=ps.Threads(2))
+    try:
+        assert list(itertools.islice(loader, 3)) == [0, 1, 2]
+        assert stuck.acquire(timeout=10)
+        assert stuck.acquire(timeout=10)
+        began = time.monotonic()
+        loader.close()
+        assert time.monotonic() - began < 5
+    finally:
+        release.set()
+        loader.close()
+
+
+def test_close_wakes_who_waits():
+    """A thread that waits for an item while another closes the loader gets an error, not an endless wait."""
+    release, began = threading.Event(), threading.Event()
+    errors = []
+
+    def hang(x: int) -> int:
+        began.set()
+        release.wait(30)
+        return x
+
+    loader = ps.range(20).map(hang).loader(workers=ps.Threads(1))
+
+    def read() -> None:
+        try:
+            next(iter(loader))
+        except BaseException as error:
+            errors.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert began.wait(10)
+        loader.close()
+        reader.join(timeout=10)
+        assert not reader.is_alive(), "the reader waits for ever"
+        assert isinstance(errors[0], ClosedError)
+    finally:
+        release.set()
+        reader.join(timeout=10)
+
+
+def test_cancelled_tickets_are_not_computed():
+    """What nobody has begun when an epoch is given up, never is."""
+    seen, gate, begun = [], threading.Event(), threading.Event()
+
+    def slow(x: int) -> int:
+        seen.append(x)
+        begun.set()
+        gate.wait(20)
+        return x
+
+    session = ps.Threads(1).start(Work(ps.range(50).map(slow).node))
+    try:
+        for number in range(1, 40):
+            session.submit(Ticket(number, 0, 1, number, number + 1))
+        assert begun.wait(10)
+        session.cancel()
+        gate.set()
+        session.submit(Ticket(50, 0, 1, 49, 50))
+        while session.collect().number != 50:
+            pass
+        assert seen == [1, 49]
+    finally:
+        gate.set()
+        session.close()
+
+
+def test_use_after_close():
+    """A closed session takes no tickets and gives no outcomes."""
+    session = ps.Threads(1).start(Work(Range(3)))
+    session.close()
+    with pytest.raises(ClosedError):
+        session.submit(Ticket(1, 0, 0, 0, 1))
+    with pytest.raises(ClosedError):
+        session.collect()
+
+
+def test_memory_is_let_go():
+    """Threads that wait for work hold no batch: what the loop has dropped is gone."""
+    alive = []
+
+    class Heavy:
+        def __init__(self) -> None:
+            alive.append(1)
+
+        def __del__(self) -> None:
+            alive.pop()
+
+    loader = ps.range(6).map(lambda _: Heavy()).loader(workers=ps.Threads(2))
+    with loader:
+        for item in loader:
+            del item
+        wait_until(lambda: not alive)
