@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 POOLED = 1 << 18  # bytes below which malloc recycles well by itself
+LESSON = 24 << 20  # bytes; glibc learns nothing from more than 32 MiB
 KEPT = 1 << 27  # bytes of free memory that the pool keeps
 
 
@@ -72,6 +73,9 @@ class Heap(Memory):
             piece = self.free[size].pop()  # no lock: pop and append are whole, and a finalizer may come at any moment
             self.nbytes -= size
         except (KeyError, IndexError):
+            if not self.free:
+                teach_malloc()
+            self.free.setdefault(size, [])
             piece = np.empty(size, np.uint8)
         lease: Root = np.frombuffer(piece.data, np.uint8)  # its base is no array, so views end at the lease
         weakref.finalize(lease, self.put, piece).atexit = False
@@ -87,6 +91,15 @@ class Heap(Memory):
         """Give what is free back to the system."""
         self.free.clear()
         self.nbytes = 0
+
+
+def teach_malloc() -> None:
+    """Free one large array, which is never touched.
+
+    glibc serves arrays below the largest that was ever freed from its heap, and gives memory back to the system only
+    above twice that. A program that pools its large arrays frees none; then each decoded image costs its page faults.
+    """
+    np.empty(LESSON, np.uint8)
 
 
 heap = Heap()
