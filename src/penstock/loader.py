@@ -6,7 +6,6 @@ description ──> Work ──> session (workers) ──> desk ──> cursor �
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 import weakref
@@ -22,20 +21,17 @@ from penstock.errors import (
     StateError,
     WorkerError,
 )
+from penstock.executors.desk import Desk
 from penstock.executors.inline import Inline
-from penstock.executors.window import Afar, Desk
+from penstock.executors.window import Afar
 from penstock.graph import position as states
 from penstock.graph.checking import short, whole
 from penstock.graph.context import heap
 from penstock.graph.drawing import line
 from penstock.graph.execution import Executor, Limits, Session, Tally, Work, Worker
-from penstock.graph.node import Cursor, Node, ordered
-from penstock.graph.policy import Policy
+from penstock.graph.node import Cursor, Node
 from penstock.graph.reading import Plan, Reading
-from penstock.operations.batch import Batch
-from penstock.operations.filter import Filter
-from penstock.operations.on_error import OnError
-from penstock.operations.unbatch import Unbatch
+from penstock.rewriting import sharded
 from penstock.watching.report import Report, Watch
 
 if TYPE_CHECKING:
@@ -55,51 +51,6 @@ def check_position(node: Node, epoch: int, position: Any) -> None:
         fits = False
     if not fits:
         raise StateError(f"The state's position does not fit this pipeline: {short(position)}.")
-
-
-def sharded(node: Node, rank: int, world: int) -> Node:
-    """Return a description in which the last batch step collates one rank's part of every batch.
-
-    Raises:
-        ArgumentError: there is no batch step to divide.
-    """
-    if isinstance(node, Batch):
-        return dataclasses.replace(node, part=(rank, world))
-    if len(node.sources) != 1:
-        raise ArgumentError(
-            f"shard=({rank}, {world}): there is no batch() whose rows could be divided over the ranks. "
-            "Add .batch(n) to the dataset, where n counts the rows of all ranks together."
-        )
-    if isinstance(node, (Filter, Unbatch)) or (isinstance(node, OnError) and not node.positional):
-        raise ArgumentError(
-            f"shard=({rank}, {world}): {node.label()} stands behind the batch whose rows are divided, and may leave "
-            "ranks with different numbers of items. Put it before batch()."
-        )
-    return dataclasses.replace(node, input=sharded(node.sources[0], rank, world))  # type: ignore[call-arg]
-
-
-def guarded(root: Node, policy: Policy) -> Node:
-    """Return a description with a policy in front of every batch, and behind the last function of the user."""
-    made: dict[int, Node] = {}
-    for node in ordered(root):
-        changes: dict[str, Any] = {}
-        for name in ("input", "inputs"):
-            value = getattr(node, name, None)
-            if isinstance(value, Node):
-                changes[name] = made[id(value)]
-            elif isinstance(value, tuple):
-                changes[name] = tuple(made[id(source)] for source in value)
-        if isinstance(node, Batch) and needs_guard(node.input):
-            changes["input"] = OnError(changes["input"], policy)
-        made[id(node)] = dataclasses.replace(node, **changes)
-    return OnError(made[id(root)], policy) if needs_guard(root) else made[id(root)]
-
-
-def needs_guard(node: Node) -> bool:
-    """Tell whether a user's function runs in a step, or before it down to the batch before."""
-    if isinstance(node, (Batch, OnError)):
-        return False
-    return not node.pure or any(needs_guard(source) for source in node.sources)
 
 
 def checked_timeout(timeout: object) -> float | None:

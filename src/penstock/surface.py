@@ -15,7 +15,7 @@ from penstock.graph.items import stack
 from penstock.graph.node import Node, ordered
 from penstock.graph.policy import Policy, checked
 from penstock.graph.reading import Plan, Reading
-from penstock.loader import Loader, guarded
+from penstock.loader import Loader
 from penstock.operations.batch import Batch
 from penstock.operations.epoch import Epoch
 from penstock.operations.filter import Filter
@@ -26,6 +26,7 @@ from penstock.operations.repeat import Repeat
 from penstock.operations.seed import Seed
 from penstock.operations.shuffle import Shuffle
 from penstock.operations.unbatch import Unbatch
+from penstock.rewriting import guarded
 
 if TYPE_CHECKING:
     from typing import Self

@@ -15,8 +15,10 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ClosedError
-from penstock.executors.window import LARGEST, Desk, Limits, Part
-from penstock.graph.execution import Executor, Outcome, Session, Ticket, Work, Worker
+from penstock.executors.desk import Desk
+from penstock.executors.feed import Part
+from penstock.executors.window import LARGEST
+from penstock.graph.execution import Executor, Limits, Outcome, Session, Ticket, Work, Worker
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock.executors import messages as m
 from penstock.executors import worker as w
 from penstock.graph.execution import Outcome, Ticket, Work
 from penstock.graph.node import Place
@@ -29,12 +30,6 @@ def fd() -> Iterator[int]:
     fd = create("penstock-test", SIZE)
     yield fd
     os.close(fd)
-
-
-def test_messages_fit():
-    """Heads of messages leave most of a message to the payload, and kinds leave room for their mark."""
-    assert w.TICKET.size + w.OUTCOME.size + w.EXTENT.size < 256
-    assert max(w.POSITIONS, w.ELEMENTS, w.ELEMENTS_ASIDE) < w.CAREFUL
 
 
 def test_items_before_the_one_that_cannot_be_sent(fd):
@@ -79,11 +74,11 @@ def test_what_a_function_holds_is_copied(fd):
 
 def test_careful_reading_says_what_it_is_at():
     """A careful reading writes on the board which item of which operation is being computed, innermost last."""
-    board = memoryview(bytearray(8 * w.SLOT)).cast("q")
+    board = memoryview(bytearray(8 * m.SLOT)).cast("q")
     seen = []
 
     def look(x: int) -> int:
-        seen.append((board[w.NODE], board[w.INDEX], board[w.ROOT]))
+        seen.append((board[m.NODE], board[m.INDEX], board[m.ROOT]))
         return x
 
     dataset = ps.range(12).map(look).batch(4)
@@ -97,7 +92,7 @@ def test_careful_reading_says_what_it_is_at():
 
 def test_careful_reading_gives_the_same():
     """A careful reading computes the very same items, random ones and shuffled ones included."""
-    board = memoryview(bytearray(8 * w.SLOT)).cast("q")
+    board = memoryview(bytearray(8 * m.SLOT)).cast("q")
     dataset = ps.range(30).shuffle().map(lambda x, rng: (x, rng.random()), rng=True).batch(4).map(lambda b: b)
     work = Work(dataset.node)
     careful = type("Careful", (w.CarefulReading,), {"board": board, "slot": 0, "notes": board})

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock.graph.cursors import MOST, Spread, Walk, chain, part
 from penstock.graph.node import Place
-from penstock.graph.reading import MOST, Plan, Reading, Spread, Walk, chain, part
+from penstock.graph.reading import Plan, Reading
 
 
 def draw(x, rng):

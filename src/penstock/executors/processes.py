@@ -21,13 +21,11 @@ import socket
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import cloudpickle
-import numpy as np
+from typing import NamedTuple, NoReturn
 
 from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerError, WorkerNotStarted
-from penstock.executors import worker as w
+from penstock.executors import messages as m
+from penstock.executors.messages import Sent, address_ticket, careful, open_answer
 from penstock.executors.nursery import STATUS, THREADS, registry
 from penstock.executors.patience import Patience
 from penstock.graph.checking import whole
@@ -35,11 +33,10 @@ from penstock.graph.context import PAGE
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.graph.policy import Skipped
 from penstock.transport.failure import unpack_error
-from penstock.transport.frame import Extent, unpack
+from penstock.transport.frame import unpack
 from penstock.transport.shipment import ship
-from penstock.transport.slab import Arena, Borrowed, Root, arena_size, create
+from penstock.transport.slab import Arena, Borrowed, arena_size, create
 
-INLINE = 1 << 12  # bytes of elements that travel inside a ticket; more go through a slab
 OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
 KILLED = 3  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
 HOPELESS = 20  # … so as many more are forgiven as workers died at other items, up to this
@@ -86,15 +83,6 @@ class Slot(NamedTuple):
     """The file in memory that it writes its stack into, when asked."""
 
 
-class Sent(NamedTuple):
-    """A ticket that has no outcome yet."""
-
-    ticket: Ticket
-    message: bytes
-    parcel: Root | None
-    """The slab that its elements lie in."""
-
-
 class ProcessSession(Session):
     """Worker processes that are alive."""
 
@@ -106,14 +94,13 @@ class ProcessSession(Session):
         self.count = count
         self.deaths = 0
         self.unready = 0
-        self.pids: dict[int, int] = {}
         self.slots: dict[int, Slot] = {}
         self.by_fd: dict[int, tuple[Slot, bool]] = {}
         self.sent: dict[int, Sent] = {}
         self.strikes: dict[int, int] = {}
         self.waiting: deque[int] = deque()
         self.finished: deque[Outcome] = deque()
-        self.buffer = bytearray(w.MESSAGE + 4096)
+        self.buffer = bytearray(m.MESSAGE + 4096)
         self.held = contextlib.ExitStack()  # what is to be given back, the last first
         try:
             self.open(work)
@@ -139,7 +126,7 @@ class ProcessSession(Session):
         hold(self.queue.close)
         self.tickets.setblocking(False)
         self.size = arena_size()
-        self.board_fd = create("penstock-board", PAGE * -(-self.count * w.SLOT * 8 // PAGE))
+        self.board_fd = create("penstock-board", PAGE * -(-self.count * m.SLOT * 8 // PAGE))
         hold(os.close, self.board_fd)
         shared = mmap.mmap(self.board_fd, 0)
         hold(shared.close)
@@ -162,13 +149,13 @@ class ProcessSession(Session):
     def spawn(self, number: int) -> None:
         """Ask the nursery for a worker."""
         outcomes, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * w.MESSAGE)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * m.MESSAGE)
         lifeline, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         arena = create("penstock-arena", self.size)
-        base = w.SLOT * number
-        for k in range(w.SLOT):
+        base = m.SLOT * number
+        for k in range(m.SLOT):
             self.board[base + k] = 0
-        self.board[base + w.NUMBER] = w.IDLE
+        self.board[base + m.NUMBER] = m.IDLE
         request = {
             "slot": number,
             "arena_size": self.size,
@@ -194,7 +181,7 @@ class ProcessSession(Session):
     @property
     def workers(self) -> tuple[Worker, ...]:
         """The processes, with their numbers once they have started."""
-        return tuple(Worker(n, "process", self.board[w.SLOT * n + w.PID] or None) for n in sorted(self.slots))
+        return tuple(Worker(n, "process", self.board[m.SLOT * n + m.PID] or None) for n in sorted(self.slots))
 
     @property
     def replaced(self) -> int:
@@ -207,28 +194,9 @@ class ProcessSession(Session):
         """Put a ticket on the shared queue, or behind those that found it full."""
         if self.closed:
             raise ClosedError("the workers have been closed")
-        self.sent[ticket.number] = self.addressed(ticket)
+        self.sent[ticket.number] = address_ticket(ticket, self.parcels)
         self.waiting.append(ticket.number)
         self.flush()
-
-    def addressed(self, ticket: Ticket) -> Sent:
-        """Return a ticket as a message."""
-        kind, offset, payload, parcel = w.POSITIONS, 0, b"", None
-        if ticket.elements is not None:
-            try:
-                payload = cloudpickle.dumps((ticket.elements, ticket.places), 5)
-            except Exception as error:
-                place = ticket.places[0].position
-                error.add_note(f"penstock: item {place} of the stream cannot be sent to a worker process")
-                raise
-            kind = w.ELEMENTS
-            if len(payload) > INLINE:
-                kind = w.ELEMENTS_ASIDE
-                _, parcel = self.parcels.lease(len(payload))
-                parcel[: len(payload)] = np.frombuffer(payload, np.uint8)
-                offset = parcel.__array_interface__["data"][0] - self.parcels.map.start
-        head = (ticket.number, ticket.epoch, ticket.node, ticket.start, ticket.stop, kind, offset, len(payload))
-        return Sent(ticket, w.TICKET.pack(*head) + (payload if parcel is None else b""), parcel)
 
     def flush(self) -> None:
         """Send what the queue has room for."""
@@ -248,7 +216,7 @@ class ProcessSession(Session):
         """Take back what nobody has taken from the queue."""
         with contextlib.suppress(BlockingIOError):
             while True:
-                self.queue.recv(w.MESSAGE, socket.MSG_DONTWAIT)
+                self.queue.recv(m.MESSAGE, socket.MSG_DONTWAIT)
 
     def cancel(self) -> None:
         """Forget all tickets."""
@@ -302,49 +270,51 @@ class ProcessSession(Session):
         if not size:
             self.unwatch(slot.outcomes)  # it has ended; its lifeline will say how
             return False
-        number, seconds, count, kind = w.OUTCOME.unpack_from(self.buffer)
-        if kind == w.BROKEN:
-            text = bytes(memoryview(self.buffer)[w.OUTCOME.size : size]).decode(errors="replace")
-            what, kind = ("failed, not the item that it was at", WorkerError)
-            if not self.board[w.SLOT * slot.number + w.READY]:
-                what, kind = ("could not start", WorkerNotStarted)
-            self.broken = kind(f"worker {slot.number} {what}. It said:\n{text}")
-            raise self.broken
-        top = w.OUTCOME.size + count * w.EXTENT.size
-        extents = [Extent(*e) for e in w.EXTENT.iter_unpack(memoryview(self.buffer)[w.OUTCOME.size : top])]
-        payload = memoryview(self.buffer)[top:size]
-        sent = self.sent.pop(number, None)
+        answer = open_answer(memoryview(self.buffer)[:size])
+        if answer.kind == m.BROKEN:
+            self.give_way(slot, bytes(answer.payload).decode(errors="replace"))
+        sent = self.sent.pop(answer.number, None)
         try:
-            items, counts, failure, left_out = unpack(payload, extents, slot.arena, spilled=kind == w.SPILLED)
+            items, counts, failure, left_out = unpack(
+                answer.payload, answer.extents, slot.arena, spilled=answer.kind == m.SPILLED
+            )
             skips = [Skipped(*s)._replace(error=unpack_error(s[SKIPPED_ERROR])) for s in left_out]
-        except Exception as error:  # noqa: BLE001  a user's class that cannot be rebuilt here
-            if sent is not None:
-                self.strikes.pop(number, None)
-                problem = Split() if sent.ticket.size > 1 else unreadable(error, sent.ticket)
-                self.finished.append(Outcome(number, [], None, problem, seconds, 0, slot.number))
-            return True
+            error = None if failure is None else unpack_error(failure)
+        except Exception as problem:  # noqa: BLE001  a user's class that cannot be rebuilt here
+            if sent is None:
+                return True
+            items, counts, skips = [], None, []
+            error = Split() if sent.ticket.size > 1 else unreadable(problem, sent.ticket)
         if sent is not None:  # else it was cancelled, or done twice
-            self.strikes.pop(number, None)
-            nbytes = sum(extent.nbytes for extent in extents) + size
-            failed = None if failure is None else unpack_error(failure)
-            self.finished.append(Outcome(number, items, counts, failed, seconds, nbytes, slot.number, skips))
+            self.strikes.pop(answer.number, None)
+            nbytes = sum(extent.nbytes for extent in answer.extents) + size
+            outcome = Outcome(answer.number, items, counts, error, answer.seconds, nbytes, slot.number, skips)
+            self.finished.append(outcome)
         self.unready = 0
         return True
+
+    def give_way(self, slot: Slot, text: str) -> NoReturn:
+        """Raise what a worker said that cannot go on; nor can the session."""
+        what, kind = "could not start", WorkerNotStarted
+        if self.board[m.SLOT * slot.number + m.READY]:
+            what, kind = "failed, not the item that it was at", WorkerError  # type: ignore[assignment]
+        self.broken = kind(f"worker {slot.number} {what}. It said:\n{text}")
+        raise self.broken
 
     # -- patience
 
     def look(self) -> None:
         """End a worker that has been at one item for too long, or warn of it."""
         for slot in list(self.slots.values()):
-            notes = self.board[w.SLOT * slot.number : w.SLOT * (slot.number + 1)]
-            number, started = notes[w.NUMBER], notes[w.STARTED] / 1e9
+            notes = self.board[m.SLOT * slot.number : m.SLOT * (slot.number + 1)]
+            number, started = notes[m.NUMBER], notes[m.STARTED] / 1e9
             sent = self.sent.get(number)
             if sent is None or time.monotonic() - started < self.patience.tick:
                 continue
-            item = None if notes[w.NODE] == w.IDLE else (notes[w.NODE], notes[w.INDEX])
+            item = None if notes[m.NODE] == m.IDLE else (notes[m.NODE], notes[m.INDEX])
             seconds = self.patience.exceeded(slot.number, number, started, item)
             if not seconds:
-                slot.lifeline.send(bytes([w.ASK]))  # the answer is there at the next look
+                slot.lifeline.send(bytes([m.ASK]))  # the answer is there at the next look
                 continue
             worker = next(x for x in self.workers if x.number == slot.number)
             text = self.patience.describe(sent.ticket, item, seconds, str(worker), self.stack_of(slot))
@@ -360,7 +330,7 @@ class ProcessSession(Session):
         """Return the Python stacks of a worker's threads, written by itself even while it is stuck in C code."""
         before = os.fstat(slot.stack).st_size
         with contextlib.suppress(OSError):
-            slot.lifeline.send(bytes([w.STACK]))
+            slot.lifeline.send(bytes([m.STACK]))
         deadline = time.monotonic() + 1.0
         size = before
         while time.monotonic() < deadline:
@@ -385,10 +355,10 @@ class ProcessSession(Session):
             slot.outcomes.settimeout(2)
         while self.receive(slot):
             pass
-        base = w.SLOT * slot.number
-        number = self.board[base + w.NUMBER]
-        item = tuple(self.board[base + k] for k in (w.NODE, w.INDEX, w.ROOT))
-        ready = bool(self.board[base + w.READY])
+        base = m.SLOT * slot.number
+        number = self.board[base + m.NUMBER]
+        item = tuple(self.board[base + k] for k in (m.NODE, m.INDEX, m.ROOT))
+        ready = bool(self.board[base + m.READY])
         self.dismiss(slot)
         self.deaths += 1
         self.unready = 0 if ready else self.unready + 1
@@ -403,7 +373,7 @@ class ProcessSession(Session):
             if self.strikes[number] >= self.forgiven(number, status):
                 self.give_up(number, item, status)
         self.drain()
-        at_work = {self.board[w.SLOT * n + w.NUMBER] for n in self.slots}
+        at_work = {self.board[m.SLOT * n + m.NUMBER] for n in self.slots}
         self.waiting.clear()
         lost = [n for n in self.sent if n not in at_work]
         # What was being computed comes last: if somebody kills at random, the next to die is at something else.
@@ -484,13 +454,6 @@ def unreadable(error: Exception, ticket: Ticket) -> Exception:
     index = ticket.start if ticket.elements is None else ticket.places[0].position
     error.add_note(f"penstock: item {index}, epoch {ticket.epoch}")
     return error
-
-
-def careful(message: bytes) -> bytes:
-    """Return a ticket's message, marked as one that has killed a worker."""
-    head = list(w.TICKET.unpack_from(message))
-    head[5] |= w.CAREFUL
-    return w.TICKET.pack(*head) + message[w.TICKET.size :]
 
 
 def reason(status: int) -> str:

@@ -20,8 +20,9 @@ from typing import NamedTuple
 from penstock.errors import ClosedError
 from penstock.executors.patience import Patience
 from penstock.graph.checking import whole
+from penstock.graph.cursors import weight
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
-from penstock.graph.reading import Meter, weight
+from penstock.graph.reading import Meter
 
 
 @dataclass(frozen=True)

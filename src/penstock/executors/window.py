@@ -13,218 +13,25 @@ A pipeline may have several stages with sequential steps between them; they shar
 
 from __future__ import annotations
 
-import threading
 import time
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from penstock.errors import ClosedError, WorkerError
-from penstock.graph.execution import NOBODYS, Limits, Outcome, Session, Split, Tally, Ticket
+from penstock.executors.desk import Desk
+from penstock.executors.feed import Elements, Feed, Part, Positions
+from penstock.graph.cursors import Account, Chain, chain
+from penstock.graph.execution import NOBODYS, Outcome, Split
 from penstock.graph.node import Cursor, Node, Place
 from penstock.graph.policy import Skipped
-from penstock.graph.reading import Account, Chain, Plan, Reading, chain
+from penstock.graph.reading import Plan, Reading
 
 TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message
 LARGEST = 1024  # positions of a ticket
-ELEMENTS = 64  # elements of a ticket: they are read ahead in the caller, and kept
 OBJECTS = 4096  # Python objects of a ticket: unpickling more at once leaves the caches and wakes the garbage collector
 HEAVY = 1 << 20  # bytes of a ticket above which it is not made larger
-
-
-class Desk:
-    """Gives everybody the outcomes of their own tickets.
-
-    The session lets one thread collect. Of the threads that wait here (the consumer, and one for each ``prefetch``),
-    the first collects, for all; the others wait for it to find theirs.
-    """
-
-    def __init__(self, session: Session, limits: Limits, tally: Tally | None = None) -> None:
-        self.session = session
-        self.limits = limits
-        self.tally = tally or Tally()
-        self.number = 0
-        self.wanted: set[int] = set()
-        self.arrived: dict[int, Outcome] = {}
-        self.changed = threading.Condition(threading.Lock())
-        self.collecting = False
-
-    def submit(self, epoch: int, node: int, part: Part) -> int:
-        """Submit a piece of work; return its ticket's number."""
-        with self.changed:
-            number = self.number = self.number + 1
-            self.session.submit(Ticket(number, epoch, node, part.start, part.stop, part.elements, part.places))
-            self.wanted.add(number)
-        return number
-
-    def take(self, number: int) -> Outcome:
-        """Wait for the outcome of a ticket."""
-        with self.changed:
-            while number not in self.arrived:
-                if self.collecting:
-                    self.changed.wait()
-                    continue
-                if number not in self.wanted:
-                    raise ClosedError("the epoch that this item belongs to has been given up")
-                self.collecting = True
-                self.changed.release()
-                outcome = None
-                try:
-                    outcome = self.session.collect()
-                finally:
-                    self.changed.acquire()
-                    self.collecting = False
-                    if outcome is not None and outcome.number in self.wanted:
-                        self.wanted.discard(outcome.number)
-                        self.arrived[outcome.number] = outcome
-                        self.tally.tickets += 1
-                        self.tally.busy += outcome.seconds
-                        self.tally.nbytes += outcome.nbytes
-                    self.changed.notify_all()
-            return self.arrived.pop(number)
-
-    def cancel(self) -> None:
-        """Forget everything that is under way."""
-        with self.changed:
-            self.wanted.clear()
-            self.arrived.clear()
-            self.session.cancel()
-            self.changed.notify_all()
-
-    def drop(self, numbers: Sequence[int]) -> None:
-        """Forget some tickets: their outcomes are thrown away when they come."""
-        with self.changed:
-            self.wanted.difference_update(numbers)
-            for number in numbers:
-                self.arrived.pop(number, None)
-
-
-class Part(NamedTuple):
-    """A piece of a stage's work, before it has a number."""
-
-    start: int = 0
-    stop: int = 0
-    elements: tuple[Any, ...] | None = None
-    places: tuple[Place, ...] = ()
-    befores: tuple[Any, ...] = ()
-    """Of elements: the position below before each, and after the last."""
-    failure: BaseException | None = None
-    """What stopped the reading below, behind these elements."""
-
-    def singles(self) -> list[Part]:
-        """Return the same work, one position or element at a time."""
-        if self.elements is None:
-            return [Part(index, index + 1) for index in range(self.start, self.stop)]
-        last = len(self.elements) - 1
-        return [
-            Part(0, 0, (element,), (place,), self.befores[k : k + 2], self.failure if k == last else None)
-            for k, (element, place) in enumerate(zip(self.elements, self.places, strict=True))
-        ]
-
-
-class Feed(ABC):
-    """Where a stage's work comes from."""
-
-    @abstractmethod
-    def part(self, size: int) -> Part | None:
-        """Return the next piece, of at most ``size`` positions or elements; None at the end."""
-
-    @abstractmethod
-    def before(self, part: Part, offset: int) -> Any:
-        """Return the position of what is below, before the element at an offset of a piece."""
-
-    @abstractmethod
-    def place(self, part: Part, offset: int) -> Place:
-        """Return where the element at an offset of a piece stands."""
-
-    @property
-    @abstractmethod
-    def at(self) -> Any:
-        """The position of what is below, before what has not been fed yet."""
-
-    def close(self) -> None:
-        """Close what is below."""
-
-
-class Positions(Feed):
-    """Positions of a node, in order."""
-
-    def __init__(self, node: Node, position: int | None) -> None:
-        self.next = position or 0
-        self.end = node.length()
-
-    @property
-    def at(self) -> Any:
-        """The next index."""
-        return self.next
-
-    def part(self, size: int) -> Part | None:
-        """Return the next range."""
-        start = self.next
-        stop = start + size if self.end is None else min(start + size, self.end)
-        if start >= stop:
-            return None
-        self.next = stop
-        return Part(start, stop)
-
-    def before(self, part: Part, offset: int) -> Any:
-        """Return the index."""
-        return part.start + offset
-
-    def place(self, part: Part, offset: int) -> Place:
-        """Return the index as a place."""
-        return Place(part.start + offset)
-
-
-class Elements(Feed):
-    """Elements of a cursor, read ahead in the caller."""
-
-    def __init__(self, cursor: Cursor) -> None:
-        self.cursor = cursor
-        self.here = cursor.position()
-        self.ended = False
-
-    @property
-    def at(self) -> Any:
-        """The cursor's position."""
-        return self.here
-
-    def part(self, size: int) -> Part | None:
-        """Read the next elements. An error of the cursor comes at its own place: behind the elements before it."""
-        elements: list[Any] = []
-        places: list[Place] = []
-        befores: list[Any] = [self.here]
-        failure = None
-        while len(elements) < min(size, ELEMENTS) and not self.ended:
-            try:
-                elements.append(next(self.cursor))
-            except StopIteration:
-                self.ended = True
-                break
-            except Exception as error:  # noqa: BLE001  handed to the consumer at its place
-                failure = error
-                self.ended = True
-                break
-            places.append(self.cursor.place)
-            self.here = self.cursor.position()
-            befores.append(self.here)
-        if not elements and failure is None:
-            return None
-        return Part(0, 0, tuple(elements), tuple(places), tuple(befores), failure)
-
-    def before(self, part: Part, offset: int) -> Any:
-        """Return the cursor's position there."""
-        return part.befores[offset]
-
-    def place(self, part: Part, offset: int) -> Place:
-        """Return the place that the cursor gave."""
-        return part.places[offset]
-
-    def close(self) -> None:
-        """Close the cursor."""
-        self.cursor.close()
 
 
 class Window:

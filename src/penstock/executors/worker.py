@@ -13,10 +13,8 @@ import contextlib
 import faulthandler
 import mmap
 import os
-import pickle
 import signal
 import socket
-import struct
 import sys
 import time
 import traceback
@@ -26,6 +24,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from penstock.executors.messages import (
+    ANSWERS,
+    ASK,
+    IDLE,
+    INDEX,
+    MESSAGE,
+    NODE,
+    NUMBER,
+    PID,
+    READY,
+    ROOT,
+    SLOT,
+    STACK,
+    STARTED,
+    answer_message,
+    last_words,
+    open_ticket,
+)
 from penstock.graph.context import Surroundings
 from penstock.graph.execution import Outcome, Ticket, Work
 from penstock.graph.node import Node
@@ -34,26 +50,6 @@ from penstock.transport.failure import pack_error
 from penstock.transport.frame import Extent, Packed, pack
 from penstock.transport.shipment import unship
 from penstock.transport.slab import Arena, Borrowed, address
-
-# number, epoch, node, start, stop, kind, slab offset, bytes; then the payload, if it is not in a slab
-TICKET = struct.Struct("<qqqqqqqq")
-POSITIONS, ELEMENTS, ELEMENTS_ASIDE = range(3)
-KINDS, CAREFUL = 3, 8  # a mask, and a flag: this ticket has killed a worker; say at every step what you are at
-
-# number, seconds, count of extents, kind; then the extents, then the payload, if it is not in a slab
-OUTCOME = struct.Struct("<qdii")
-EXTENT = struct.Struct("<qqq")
-WHOLE, SPILLED, BROKEN = range(3)
-
-# the board: 8 whole numbers per worker
-SLOT = 8
-NUMBER, NODE, INDEX, READY, PID, ROOT, STARTED, ANSWERS = range(8)
-IDLE = -1
-
-# signals from the trainer, through the nursery
-ASK, STACK = signal.SIGUSR2, signal.SIGUSR1
-
-MESSAGE = 1 << 17  # bytes of the largest message; whatever is larger travels in slabs
 
 
 class CarefulReading(Reading):
@@ -118,9 +114,8 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
             faulthandler.register(STACK, wires.stack, all_threads=True)
             Desk(description, request["slot"], tickets, sender, arena, parcels, notes).serve()
     except BaseException:  # noqa: BLE001  the trainer must hear of whatever keeps a worker from starting
-        text = traceback.format_exc().encode()[-MESSAGE // 2 :]
         with contextlib.suppress(OSError):  # unless it has gone
-            sender.send(OUTCOME.pack(0, 0.0, 0, BROKEN) + text)
+            sender.send(last_words(traceback.format_exc()))
 
 
 @dataclass
@@ -149,28 +144,18 @@ class Desk:
         notes, buffer = self.notes, bytearray(MESSAGE)
         signal.signal(ASK, self.answer)
         while size := self.tickets.recv_into(buffer):
-            ticket, kind = self.opened(memoryview(buffer)[:size])
+            ticket, with_care = open_ticket(memoryview(buffer)[:size], self.parcels)
             self.meter.at = None
             notes[NODE] = notes[INDEX] = IDLE
             notes[STARTED] = time.monotonic_ns()
             notes[NUMBER] = ticket.number
-            reading = careful if kind & CAREFUL else Reading
+            reading = careful if with_care else Reading
             outcome: Outcome | None = self.work.perform(ticket, reading, self.number, self.meter)
             packed, seconds = encode(outcome, ticket, self.arena)  # type: ignore[arg-type]
             number = ticket.number
             outcome = ticket = self.meter.at = None  # type: ignore[assignment]  # let go of the items
-            send(self.outcomes, number, seconds, disentangled(packed, self.arena))
+            self.outcomes.send(answer_message(number, seconds, disentangled(packed, self.arena)))
             notes[NUMBER] = IDLE
-
-    def opened(self, message: memoryview) -> tuple[Ticket, int]:
-        """Decode a ticket."""
-        number, epoch, node, start, stop, kind, offset, length = TICKET.unpack_from(message)
-        if kind & KINDS == POSITIONS:
-            return Ticket(number, epoch, node, start, stop), kind
-        inline = kind & KINDS == ELEMENTS
-        payload = message[TICKET.size :] if inline else self.parcels.map.lease(offset, length).data
-        elements, places = pickle.loads(payload)  # noqa: S301  from the process that started us
-        return Ticket(number, epoch, node, start, stop, elements, places), kind
 
 
 def encode(outcome: Outcome, ticket: Ticket, arena: Arena) -> tuple[Packed, float]:
@@ -239,9 +224,3 @@ def disentangled(packed: Packed, arena: Arena) -> Packed:
         arena.map.flags[slab] = 0
     return packed._replace(extents=extents)
 
-
-def send(sender: socket.socket, number: int, seconds: float, packed: Packed) -> None:
-    """Send one message."""
-    kind = SPILLED if packed.spilled else WHOLE
-    extents = b"".join([EXTENT.pack(*extent) for extent in packed.extents])
-    sender.send(OUTCOME.pack(number, seconds, len(packed.extents), kind) + extents + packed.payload)

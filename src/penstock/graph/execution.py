@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from penstock.graph.cursors import Chain, chain
 from penstock.graph.node import Node, Place
 from penstock.graph.policy import Skipped
-from penstock.graph.reading import Chain, Meter, Plan, Reading, chain
+from penstock.graph.reading import Meter, Plan, Reading
 
 LISTED = 100  # items left out that a report lists
 

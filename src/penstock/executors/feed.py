@@ -1,0 +1,136 @@
+"""Where a stage's work comes from: positions of a node, or elements of a cursor that is read ahead in the caller."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from penstock.graph.node import Cursor, Node, Place
+
+ELEMENTS = 64  # elements of a ticket: they are read ahead in the caller, and kept
+
+
+class Part(NamedTuple):
+    """A piece of a stage's work, before it has a number."""
+
+    start: int = 0
+    stop: int = 0
+    elements: tuple[Any, ...] | None = None
+    places: tuple[Place, ...] = ()
+    befores: tuple[Any, ...] = ()
+    """Of elements: the position below before each, and after the last."""
+    failure: BaseException | None = None
+    """What stopped the reading below, behind these elements."""
+
+    def singles(self) -> list[Part]:
+        """Return the same work, one position or element at a time."""
+        if self.elements is None:
+            return [Part(index, index + 1) for index in range(self.start, self.stop)]
+        last = len(self.elements) - 1
+        return [
+            Part(0, 0, (element,), (place,), self.befores[k : k + 2], self.failure if k == last else None)
+            for k, (element, place) in enumerate(zip(self.elements, self.places, strict=True))
+        ]
+
+
+class Feed(ABC):
+    """Where a stage's work comes from."""
+
+    @abstractmethod
+    def part(self, size: int) -> Part | None:
+        """Return the next piece, of at most ``size`` positions or elements; None at the end."""
+
+    @abstractmethod
+    def before(self, part: Part, offset: int) -> Any:
+        """Return the position of what is below, before the element at an offset of a piece."""
+
+    @abstractmethod
+    def place(self, part: Part, offset: int) -> Place:
+        """Return where the element at an offset of a piece stands."""
+
+    @property
+    @abstractmethod
+    def at(self) -> Any:
+        """The position of what is below, before what has not been fed yet."""
+
+    def close(self) -> None:
+        """Close what is below."""
+
+
+class Positions(Feed):
+    """Positions of a node, in order."""
+
+    def __init__(self, node: Node, position: int | None) -> None:
+        self.next = position or 0
+        self.end = node.length()
+
+    @property
+    def at(self) -> Any:
+        """The next index."""
+        return self.next
+
+    def part(self, size: int) -> Part | None:
+        """Return the next range."""
+        start = self.next
+        stop = start + size if self.end is None else min(start + size, self.end)
+        if start >= stop:
+            return None
+        self.next = stop
+        return Part(start, stop)
+
+    def before(self, part: Part, offset: int) -> Any:
+        """Return the index."""
+        return part.start + offset
+
+    def place(self, part: Part, offset: int) -> Place:
+        """Return the index as a place."""
+        return Place(part.start + offset)
+
+
+class Elements(Feed):
+    """Elements of a cursor, read ahead in the caller."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.here = cursor.position()
+        self.ended = False
+
+    @property
+    def at(self) -> Any:
+        """The cursor's position."""
+        return self.here
+
+    def part(self, size: int) -> Part | None:
+        """Read the next elements. An error of the cursor comes at its own place: behind the elements before it."""
+        elements: list[Any] = []
+        places: list[Place] = []
+        befores: list[Any] = [self.here]
+        failure = None
+        while len(elements) < min(size, ELEMENTS) and not self.ended:
+            try:
+                elements.append(next(self.cursor))
+            except StopIteration:
+                self.ended = True
+                break
+            except Exception as error:  # noqa: BLE001  handed to the consumer at its place
+                failure = error
+                self.ended = True
+                break
+            places.append(self.cursor.place)
+            self.here = self.cursor.position()
+            befores.append(self.here)
+        if not elements and failure is None:
+            return None
+        return Part(0, 0, tuple(elements), tuple(places), tuple(befores), failure)
+
+    def before(self, part: Part, offset: int) -> Any:
+        """Return the cursor's position there."""
+        return part.befores[offset]
+
+    def place(self, part: Part, offset: int) -> Place:
+        """Return the place that the cursor gave."""
+        return part.places[offset]
+
+    def close(self) -> None:
+        """Close the cursor."""
+        self.cursor.close()

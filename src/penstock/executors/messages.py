@@ -1,0 +1,120 @@
+"""What a trainer and its worker processes say to one another, both directions in one place.
+
+    ticket    head │ elements, where there are any and they are small        larger ones lie in a slab of the trainer's
+    outcome   head │ extents │ payload, where it is small                     a larger one lies in the last extent
+    board     eight whole numbers per worker, in shared memory: what it is at, for when it dies or stalls
+    signals   through the nursery: say what you are at, write down your stack
+
+Messages are whole or not at all (SOCK_SEQPACKET), and none is larger than ``MESSAGE`` bytes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import struct
+from typing import NamedTuple
+
+import cloudpickle
+import numpy as np
+
+from penstock.graph.execution import Ticket
+from penstock.transport.frame import Extent, Packed
+from penstock.transport.slab import Arena, Borrowed, Root, address
+
+# number, epoch, node, start, stop, kind, slab offset, bytes
+TICKET = struct.Struct("<qqqqqqqq")
+POSITIONS, ELEMENTS, ELEMENTS_ASIDE = range(3)
+KINDS, CAREFUL = 3, 8  # a mask, and a flag: this ticket has killed a worker; say at every step what you are at
+INLINE = 1 << 12  # bytes of elements that travel inside a ticket
+
+# number, seconds, count of extents, kind
+OUTCOME = struct.Struct("<qdii")
+EXTENT = struct.Struct("<qqq")
+WHOLE, SPILLED, BROKEN = range(3)
+
+# the board
+SLOT = 8
+NUMBER, NODE, INDEX, READY, PID, ROOT, STARTED, ANSWERS = range(8)
+IDLE = -1
+
+ASK, STACK = signal.SIGUSR2, signal.SIGUSR1
+
+MESSAGE = 1 << 17
+
+
+class Sent(NamedTuple):
+    """A ticket that has no outcome yet."""
+
+    ticket: Ticket
+    message: bytes
+    parcel: Root | None
+    """The slab that its elements lie in."""
+
+
+def address_ticket(ticket: Ticket, parcels: Arena) -> Sent:
+    """Return a ticket as a message. Elements are pickled by value where a worker could not find their class."""
+    kind, offset, payload, parcel = POSITIONS, 0, b"", None
+    if ticket.elements is not None:
+        try:
+            payload = cloudpickle.dumps((ticket.elements, ticket.places), 5)
+        except Exception as error:
+            place = ticket.places[0].position
+            error.add_note(f"penstock: item {place} of the stream cannot be sent to a worker process")
+            raise
+        kind = ELEMENTS
+        if len(payload) > INLINE:
+            kind = ELEMENTS_ASIDE
+            _, parcel = parcels.lease(len(payload))
+            parcel[: len(payload)] = np.frombuffer(payload, np.uint8)
+            offset = address(parcel) - parcels.map.start
+    head = (ticket.number, ticket.epoch, ticket.node, ticket.start, ticket.stop, kind, offset, len(payload))
+    return Sent(ticket, TICKET.pack(*head) + (payload if parcel is None else b""), parcel)
+
+
+def careful(message: bytes) -> bytes:
+    """Return a ticket's message, marked as one that has killed a worker."""
+    head = list(TICKET.unpack_from(message))
+    head[5] |= CAREFUL
+    return TICKET.pack(*head) + message[TICKET.size :]
+
+
+def open_ticket(message: memoryview, parcels: Borrowed) -> tuple[Ticket, bool]:
+    """Decode a ticket; tell also whether it is to be handled with care."""
+    number, epoch, node, start, stop, kind, offset, length = TICKET.unpack_from(message)
+    if kind & KINDS == POSITIONS:
+        return Ticket(number, epoch, node, start, stop), bool(kind & CAREFUL)
+    inline = kind & KINDS == ELEMENTS
+    payload = message[TICKET.size :] if inline else parcels.map.lease(offset, length).data
+    elements, places = pickle.loads(payload)  # noqa: S301  from the process that started us
+    return Ticket(number, epoch, node, start, stop, elements, places), bool(kind & CAREFUL)
+
+
+class Answer(NamedTuple):
+    """An outcome's message."""
+
+    number: int
+    seconds: float
+    kind: int
+    extents: list[Extent]
+    payload: memoryview
+
+
+def answer_message(number: int, seconds: float, packed: Packed) -> bytes:
+    """Return an outcome as a message."""
+    kind = SPILLED if packed.spilled else WHOLE
+    extents = b"".join([EXTENT.pack(*extent) for extent in packed.extents])
+    return OUTCOME.pack(number, seconds, len(packed.extents), kind) + extents + packed.payload
+
+
+def last_words(text: str) -> bytes:
+    """Return the message of a worker that cannot go on."""
+    return OUTCOME.pack(0, 0.0, 0, BROKEN) + text.encode()[-MESSAGE // 2 :]
+
+
+def open_answer(message: memoryview) -> Answer:
+    """Decode an outcome's message."""
+    number, seconds, count, kind = OUTCOME.unpack_from(message)
+    top = OUTCOME.size + count * EXTENT.size
+    extents = [Extent(*extent) for extent in EXTENT.iter_unpack(message[OUTCOME.size : top])]
+    return Answer(number, seconds, kind, extents, message[top:])
