@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.transport.slab import SMALL, Arena, Borrowed, address, arena_size, create
+from penstock.transport.slab import SMALL, Arena, Borrowed, Held, address, arena_size, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -270,3 +270,23 @@ def test_leases_never_overlap(steps):
         assert all(start + size <= then for (start, size), (then, _) in zip(spans, spans[1:], strict=False))  # noqa: RUF007
     finally:
         os.close(both.fd)
+
+
+def test_much_that_is_held_is_said_once(caplog, monkeypatch):
+    """A loop that keeps its batches is told so once, when they are many; memory that came back does not count."""
+    monkeypatch.setattr("penstock.transport.slab.MUCH", 3 * 65536)
+    fd = create("penstock-test", SIZE)
+    arena, held = Arena(fd, SIZE), Held()
+    ours = Borrowed(fd, SIZE, held)
+    for _ in range(10):  # used and let go of
+        number, _root = arena.lease(65536)
+        ours.adopt(number, arena.offsets[number], 65536)
+    assert held.nbytes == 0
+    assert not caplog.records
+    kept = [ours.adopt(number, arena.offsets[number], 65536) for number in (0, 0, 0, 0, 0)]
+    assert held.nbytes == 5 * 65536
+    assert len(caplog.records) == 1
+    assert "holds" in caplog.text
+    del kept
+    assert held.nbytes == 0
+    os.close(fd)

@@ -35,7 +35,7 @@ from penstock.graph.policy import Skipped
 from penstock.transport.failure import unpack_error
 from penstock.transport.frame import unpack
 from penstock.transport.shipment import ship
-from penstock.transport.slab import Arena, Borrowed, arena_size, create
+from penstock.transport.slab import Arena, Borrowed, Held, arena_size, create
 
 OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
 KILLED = 3  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
@@ -101,6 +101,7 @@ class ProcessSession(Session):
         self.waiting: deque[int] = deque()
         self.finished: deque[Outcome] = deque()
         self.buffer = bytearray(m.MESSAGE + 4096)
+        self.held_bytes = Held()
         self.held = contextlib.ExitStack()  # what is to be given back, the last first
         try:
             self.open(work)
@@ -167,7 +168,7 @@ class ProcessSession(Session):
         fds = [self.queue.fileno(), theirs.fileno(), arena, self.parcels_fd, self.board_fd, self.work_fd, stack]
         try:
             registry.living().fork(request, [end.fileno(), *fds])
-            slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size), stack)
+            slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size, self.held_bytes), stack)
         finally:
             theirs.close()
             end.close()

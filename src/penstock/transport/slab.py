@@ -15,6 +15,7 @@ behind in /dev/shm, and none of its limits apply.
 from __future__ import annotations
 
 import contextlib
+import logging
 import mmap
 import os
 import threading
@@ -29,6 +30,9 @@ from penstock.graph.context import PAGE, Memory, rounded, shaped, size_of
 
 Root = NDArray[np.uint8]
 
+logger = logging.getLogger("penstock")
+
+MUCH = 1 << 30  # bytes of batches that a loop may hold before it is told
 SMALL = 1 << 14  # below this many bytes ordinary memory and a copy are cheaper than a lease
 MADV_REMOVE = 9  # gives memory of a shared mapping back to the system
 MADV_POPULATE_WRITE = 23  # Linux 5.14; the standard library has no name for it yet
@@ -167,15 +171,40 @@ class Arena(Memory):
         return slab if inside else None
 
 
+class Held:
+    """How much shared memory of all workers the trainer still looks into. Says so, once, when that is much."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self.said = False
+
+    def add(self, nbytes: int) -> None:
+        """Count a lease, or with a negative number its end."""
+        self.nbytes += nbytes
+        if self.nbytes > MUCH and not self.said:
+            self.said = True
+            logger.warning(
+                "The training loop holds %.1f GB of batches. They stay valid, and the workers take new memory for the "
+                "next ones, so memory grows. Keep copies of what you need, or let go of batches when they are used.",
+                self.nbytes / 1e9,
+            )
+
+
 class Borrowed:
     """The trainer's side of an arena: leases of what a worker has lent."""
 
-    def __init__(self, fd: int, size: int) -> None:
+    def __init__(self, fd: int, size: int, held: Held | None = None) -> None:
         self.map = Mapped(fd, size)
+        self.held = held or Held()
 
     def adopt(self, slab: int, offset: int, nbytes: int) -> Root:
         """Return an array over a lent slab; when its last view dies, the worker may use the slab again."""
         root = self.map.lease(offset, nbytes)
-        finalizer = weakref.finalize(root, self.map.flags.__setitem__, slab, 0)
-        finalizer.atexit = False
+        self.held.add(nbytes)
+        weakref.finalize(root, self.give_back, slab, nbytes).atexit = False
         return root
+
+    def give_back(self, slab: int, nbytes: int) -> None:
+        """Let the worker have a slab again. Runs when the last view dies, in whatever thread that is."""
+        self.map.flags[slab] = 0
+        self.held.add(-nbytes)
