@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
-from penstock.errors import ClosedError
+from penstock.errors import ClosedError, LedgerError
 from penstock.executors.desk import Desk
 from penstock.executors.feed import Part
 from penstock.executors.window import LARGEST
@@ -366,3 +366,36 @@ def test_items_are_let_go():
         for number, item in enumerate(loader):
             del item
             assert len(alive) <= 1, number
+
+
+class Losing(Executor):
+    """An executor that loses the last item of every piece of work that has several."""
+
+    count = 1
+
+    def start(self, work):
+        session = ps.Inline().start(work)
+        collect = session.collect
+
+        def lossy():
+            outcome = collect()
+            return outcome._replace(items=outcome.items[:-1]) if len(outcome.items) > 1 else outcome
+
+        session.collect = lossy
+        return session
+
+
+def test_what_is_lost_is_an_error():
+    """A piece of work that comes back with fewer items than it had is an error at once, never a shorter epoch."""
+    with ps.range(1000).loader(workers=Losing()) as loader, pytest.raises(LedgerError, match="of"):
+        list(loader)
+
+
+def test_the_position_follows_items_that_flow():
+    """Of items that come many at a time, the state after each is as exact as if they came one by one."""
+    with ps.range(3000).loader(workers=ps.Threads(1)) as loader:
+        for number, item in enumerate(loader, 1):
+            assert item == number - 1
+            if number % 97 == 0:
+                assert loader.state_dict()["position"] == number
+                assert loader.report().items == number

@@ -22,6 +22,11 @@ class Part(NamedTuple):
     failure: BaseException | None = None
     """What stopped the reading below, behind these elements."""
 
+    @property
+    def size(self) -> int:
+        """How many positions or elements this is."""
+        return self.stop - self.start if self.elements is None else len(self.elements)
+
     def singles(self) -> list[Part]:
         """Return the same work, one position or element at a time."""
         if self.elements is None:

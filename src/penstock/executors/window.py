@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
+from operator import length_hint
 from typing import Any
 
-from penstock.errors import ClosedError, WorkerError
+from penstock.errors import ClosedError, LedgerError, WorkerError
 from penstock.executors.desk import Desk
 from penstock.executors.feed import Elements, Feed, Part, Positions
 from penstock.graph.cursors import Account, Chain, chain
@@ -89,6 +89,7 @@ class Window:
             self.desk.tally.waited += time.perf_counter() - began
             if isinstance(outcome.error, Split):
                 return self.split(part)
+            self.check(part, outcome)
             self.adapt(part, outcome)
         else:
             outcome = Outcome(0, [], None, None, 0.0)
@@ -96,6 +97,12 @@ class Window:
         if part.failure is not None and outcome.error is None:
             outcome = outcome._replace(error=part.failure)
         return part, outcome
+
+    def check(self, part: Part, outcome: Outcome) -> None:
+        """Compare what was asked for with what came: an account, always, so that nothing is ever lost unseen."""
+        came = len(outcome.items) if outcome.counts is None else len(outcome.counts)
+        if outcome.error is None and came != part.size:
+            raise LedgerError(f"a worker gave {came} of {part.size} items: a fault of Penstock. Please report it.")
 
     def split(self, part: Part) -> tuple[Part, Outcome] | None:
         """Submit a piece of work again, one position at a time."""
@@ -111,7 +118,7 @@ class Window:
         room = limits.nbytes // outcome.nbytes if outcome.nbytes else limits.count
         tally.full += room < limits.count
         self.limit = max(self.least, min(limits.count, room))
-        done = part.stop - part.start if part.elements is None else len(part.elements)
+        done = part.size
         if done == self.size:
             wanted = int(TARGET / (outcome.seconds / done + 1e-9))
             if outcome.nbytes * 2 > HEAVY:
@@ -149,11 +156,15 @@ class Stage(Cursor):
         self.outcome = NOBODYS
         self.given = 0  # items of this outcome that are gone
         self.counted = 0  # how many of these a loader knows of
+        self.flow: Iterator[Any] | None = None  # gives the rest of this outcome's items, behind our back
+        self.total = 0
         self.element = 0  # of this outcome: the one whose items are being given
         self.of_element = 0  # how many of its items are gone
         self.skips: deque[Skipped] = deque()
 
     def __next__(self) -> Any:
+        self.settle_flow()
+        self.flow = None
         while self.given >= len(self.outcome.items):
             self.advance()
         value = self.outcome.items[self.given]
@@ -176,17 +187,28 @@ class Stage(Cursor):
         return value
 
     def ready(self) -> Iterator[Any]:
-        """Return the items of the outcome in hand."""
-        items = self.outcome.items
-        return self.flow(items) if self.outcome.counts is None and self.given < len(items) else iter(())
+        """Return the items of the outcome in hand: as a list's own iterator, the cheapest there is.
 
-    def flow(self, items: Sequence[Any]) -> Iterator[Any]:
-        """Yield items; the loop's own counter is the position."""
-        for self.given, value in enumerate(islice(items, self.given, None), self.given + 1):  # noqa: B020
-            yield value
+        It knows how many items it still has, so taking one is all that it takes to move the position.
+        """
+        items = self.outcome.items
+        if self.outcome.counts is not None or self.given >= len(items):
+            return iter(())
+        if type(items) is not list:
+            items = list(items)
+        flow = iter(items)
+        flow.__setstate__(self.given)  # type: ignore[attr-defined]
+        self.flow, self.total = flow, len(items)
+        return flow
+
+    def settle_flow(self) -> None:
+        """Learn how many items the flow has given."""
+        if self.flow is not None:
+            self.given = self.total - length_hint(self.flow)
 
     def flowed(self) -> int:
         """Return how many items have flowed since the last count."""
+        self.settle_flow()
         flowed, self.counted = self.given - self.counted, self.given
         return flowed
 
@@ -249,11 +271,13 @@ class Stage(Cursor):
     @property
     def place(self) -> Place:  # type: ignore[override]
         """Where the item stands that came last; asked only of nodes without elementwise steps."""
+        self.settle_flow()
         return Place(self.part.start + self.given - 1)
 
     def position(self) -> Any:
         """Return what Walk or Spread would return here."""
         if not self.chain.steps:
+            self.settle_flow()
             return self.at + self.given
         at = [self.at, self.of_element or self.skip]
         return [*at, list(self.counts)] if self.chain.skips else at
@@ -268,6 +292,8 @@ class Stage(Cursor):
 
     def close(self) -> None:
         """Give up what is under way."""
+        self.settle_flow()
+        self.flow = None
         self.outcome = NOBODYS
         self.window.close()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, overload
 
 import numpy as np
@@ -23,6 +24,7 @@ from penstock.graph.context import empty
 Columns = NDArray[Any] | tuple[NDArray[Any], ...] | dict[str, NDArray[Any]]
 
 PLAIN = (str, bytes, bytearray, type(None))  # these stay as they are: a batch of them is a list
+QUICK = {int: np.int64, float: np.float64, bool: np.bool_}  # what np.array would make of them, in half the time
 NUMBERS = (bool, int, float, complex, np.generic)
 
 
@@ -156,6 +158,11 @@ def _common(a: np.dtype[Any], b: np.dtype[Any], field: str) -> np.dtype[Any]:
 def _stack_numbers(items: list[Any], field: str) -> Any:
     kinds = _all_of(items, NUMBERS, field)
     try:
+        if len(kinds) == 1 and (plain := QUICK.get(next(iter(kinds)))) is not None:
+            return np.fromiter(items, plain, len(items))
+    except OverflowError:
+        pass  # beyond 64 bits
+    try:
         batch = np.array(items)
     except OverflowError:
         return items
@@ -177,6 +184,13 @@ def _all_of(items: list[Any], kinds: type | tuple[type, ...], field: str) -> set
 def _stack_mappings(items: list[Any], field: str) -> Any:
     first = items[0]
     names = first.keys()
+    # Plain dicts of one length are taken apart without a look at each; a name that one of them lacks is a KeyError.
+    if set(map(type, items)) == {dict} and set(map(len, items)) == {len(first)} and len(first) > 1:
+        try:
+            columns = zip(*map(itemgetter(*names), items), strict=True)
+            return {n: _stack(list(c), _join(field, n)) for n, c in zip(names, columns, strict=True)}
+        except KeyError:
+            pass  # described below
     for item in items:
         if not isinstance(item, Mapping) or item.keys() != names:
             raise CollateError(_unlike(first, item, field))
@@ -186,7 +200,7 @@ def _stack_mappings(items: list[Any], field: str) -> Any:
 def _stack_tuples(items: list[Any], field: str) -> Any:
     first = items[0]
     _alike(items, field)
-    for item in items:
+    for item in items if len(set(map(len, items))) > 1 else ():
         if len(item) != len(first):
             raise CollateError(
                 f"{_where(field)}a {type(first).__name__} has {len(first)} entries in one item and {len(item)} in "
@@ -197,7 +211,7 @@ def _stack_tuples(items: list[Any], field: str) -> Any:
 
 
 def _alike(items: list[Any], field: str) -> None:
-    for item in items:
+    for item in items if len(set(map(type, items))) > 1 else ():
         if type(item) is not type(items[0]):
             raise CollateError(_unlike(items[0], item, field))
 
