@@ -3,6 +3,7 @@
 Walk      the cursor of a positional node
 Spread    the cursor of a chain of elementwise nodes: takes an element from below, spreads it, counts
 Chain     sends one element through elementwise steps, and follows the policies among them; workers use it, too
+Counting  what the cursors of sequential operations have in common
 Account   what a chain has left out, and whether that is within the budgets
 """
 
@@ -116,6 +117,30 @@ def part(outer: int, step: int, number: int) -> int:
     """Return the part of an item within a part: a 60-bit mix, for spreads within spreads."""
     mixed = (outer * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + number + 1) & 0xFFFFFFFFFFFFFFFF
     return (mixed ^ mixed >> 29) & ((1 << 60) - 1)
+
+
+class Counting(Cursor):
+    """Reads one cursor and counts what it delivers: the part that sequential operations have in common.
+
+    Its position is ``[items delivered, where the next comes from]``.
+    """
+
+    def __init__(self, below: Cursor, count: int) -> None:
+        self.below = below
+        self.count = count
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.count - 1)
+
+    def position(self) -> Position:
+        """Return the count and the position below."""
+        return [self.count, self.below.position()]
+
+    def close(self) -> None:
+        """Close what is below."""
+        self.below.close()
 
 
 class Account:

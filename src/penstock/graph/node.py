@@ -204,6 +204,27 @@ class Node(ABC):
         return f"<{self.label()}>"
 
 
+@operation
+class Unchanged(Node):
+    """A step that leaves every item as it is, and says something about how, or under what, they are read."""
+
+    input: Node
+
+    pure = True
+
+    def length(self) -> int | None:
+        """Return the length of the input."""
+        return self.input.length()
+
+    def item(self, index: int, read: Reading) -> Any:
+        """Return the input's item."""
+        return read.item(self.input, index)
+
+    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
+        """Return the input's items."""
+        return read.gather(self.input, indices)
+
+
 class Numbering(list["Node"]):
     """The nodes below and including a root, each once, sources first; a node's number keys its random draws.
 

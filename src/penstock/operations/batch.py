@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError
 from penstock.graph.checking import choice, function, name_of, whole
+from penstock.graph.cursors import Counting
 from penstock.graph.items import Rows, stack
 from penstock.graph.node import Cursor, Node, Place, operation
 
@@ -123,15 +124,13 @@ class Batch(Node):
         return f"batch({self.size}{last}{collate})"
 
 
-class Filling(Cursor):
-    """Fills batches from a stream. Its position is ``[batches delivered, where the next item comes from]``."""
-
-    count: int
+class Filling(Counting):
+    """Fills batches from a stream; the position below is that behind the last item of the last batch."""
 
     def __init__(self, node: Batch, read: Reading, position: Position) -> None:
+        count, below = position or (0, None)
+        super().__init__(read.start(node.input, below), count)
         self.node = node
-        self.count, below = position or (0, None)
-        self.below = read.start(node.input, below)
         self.after = below
         self.read = read
 
@@ -177,7 +176,3 @@ class Filling(Cursor):
     def prime(self) -> None:
         """Let the stream's work begin."""
         self.below.prime()
-
-    def close(self) -> None:
-        """Close the stream."""
-        self.below.close()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.graph.checking import whole
-from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.cursors import Counting
+from penstock.graph.node import Cursor, Node, operation
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -51,29 +52,14 @@ class Epoch(Node):
         return f"epoch({self.number})"
 
 
-class Pinned(Cursor):
-    """Reads a stream in one epoch. Its position is ``[items delivered, where the next comes from]``."""
-
-    count: int
+class Pinned(Counting):
+    """Reads a stream in one epoch."""
 
     def __init__(self, node: Epoch, read: Reading, position: Position) -> None:
-        self.count, below = position or (0, None)
-        self.below = read.at(node.number).start(node.input, below)
+        count, below = position or (0, None)
+        super().__init__(read.at(node.number).start(node.input, below), count)
 
     def __next__(self) -> Any:
         value = next(self.below)
         self.count += 1
         return value
-
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.count - 1)
-
-    def position(self) -> Position:
-        """Return the count and the stream's position."""
-        return [self.count, self.below.position()]
-
-    def close(self) -> None:
-        """Close the stream."""
-        self.below.close()

@@ -11,41 +11,25 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.graph.checking import whole
-from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.node import Cursor, Place, Unchanged, operation
 
 if TYPE_CHECKING:
-    from penstock.graph.node import Indices, Position
+    from penstock.graph.node import Position
     from penstock.graph.reading import Reading
 
 
 @operation
-class Prefetch(Node):
+class Prefetch(Unchanged):
     """The same items; up to ``count`` of them are computed before they are asked for."""
 
-    pure = True
-
-    input: Node
     count: int
 
     def check(self) -> None:
         """Refuse what is no count."""
         self.normalise(count=whole(self.count, "prefetch()", "count", least=1))
-
-    def length(self) -> int | None:
-        """Return the length of the input."""
-        return self.input.length()
-
-    def item(self, index: int, read: Reading) -> Any:
-        """Return the input's item: by position nothing is ahead of anything."""
-        return read.item(self.input, index)
-
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return the input's items."""
-        return read.gather(self.input, indices)
 
     def start(self, read: Reading, position: Position) -> Cursor:
         """Read the input in a thread."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.graph.checking import whole
-from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.cursors import Counting
+from penstock.graph.node import Cursor, Node, operation
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -96,35 +97,20 @@ class Take(Node):
         return f"take({self.count})"
 
 
-class Taking(Cursor):
-    """Counts what it lets through. Its position is ``[items taken, where the next comes from]``."""
-
-    taken: int
+class Taking(Counting):
+    """Counts what it lets through."""
 
     def __init__(self, node: Take, read: Reading, position: Position) -> None:
-        self.taken, below = position or (0, None)
+        count, below = position or (0, None)
+        super().__init__(read.start(node.input, below), count)
         self.end = node.count
-        self.below = read.start(node.input, below)
 
     def __next__(self) -> Any:
-        if self.taken >= self.end:
+        if self.count >= self.end:
             raise StopIteration
         value = next(self.below)
-        self.taken += 1
+        self.count += 1
         return value
-
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.taken - 1)
-
-    def position(self) -> Position:
-        """Return the count and the stream's position."""
-        return [self.taken, self.below.position()]
-
-    def close(self) -> None:
-        """Close the stream."""
-        self.below.close()
 
 
 @operation
@@ -154,33 +140,22 @@ class Skip(Node):
         return f"skip({self.count})"
 
 
-class Skipping(Cursor):
-    """Drops items first. Its position is ``[items delivered, where the next comes from]``; None before the first."""
-
-    given: int
+class Skipping(Counting):
+    """Drops items first; its position is None before the first that it delivers."""
 
     def __init__(self, node: Skip, read: Reading, position: Position) -> None:
+        count, below = position or (0, None)
+        super().__init__(read.start(node.input, below), count)
         self.left = node.count if position is None else 0
-        self.given, below = position or (0, None)
-        self.below = read.start(node.input, below)
 
     def __next__(self) -> Any:
         while self.left:
             next(self.below)
             self.left -= 1
         value = next(self.below)
-        self.given += 1
+        self.count += 1
         return value
-
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.given - 1)
 
     def position(self) -> Position:
         """Return the count and the stream's position."""
-        return [self.given, self.below.position()] if self.given else None
-
-    def close(self) -> None:
-        """Close the stream."""
-        self.below.close()
+        return super().position() if self.count else None
