@@ -6,7 +6,9 @@ description ──> Work ──> session (workers) ──> desk ──> cursor �
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -83,6 +85,7 @@ class Engine:
         self.session: Session | None = None
         self.desk: Desk | None = None
         self.tally = Tally()
+        self.owner = os.getpid()
         self.closed = False
 
     def reading(self, epoch: int) -> Reading:
@@ -102,6 +105,10 @@ class Engine:
         heap.trim()
         desk, session = self.desk, self.session
         self.desk = self.session = None
+        if self.owner != os.getpid():  # a fork of the trainer: locks may be held for ever, and workers are not ours
+            if session is not None:
+                session.close()
+            return
         if desk is not None and session is not None:
             self.tally.replaced = session.replaced
             try:
@@ -277,6 +284,7 @@ class Epoch(Iterator[T]):
         self._over = False
         self._finished = False
         self._ready: Iterator[T] = iter(())
+        self._lock = threading.RLock()  # threads may share an iteration: each item goes to one of them
         self._afar = self._engine.executor.count > 0
         self._watch.begin(loader.epoch)
 
@@ -286,10 +294,23 @@ class Epoch(Iterator[T]):
         return self._more()
 
     def _more(self) -> T:
+        """Take the first item of what comes next, one thread at a time."""
+        with self._lock:
+            for value in self._ready:  # another thread has been here meanwhile
+                return value
+            return self._next()
+
+    def _next(self) -> T:
         """Take the first item of what comes next, and the clock's word for how long that took."""
-        self._count()
         began = time.perf_counter()
-        cursor = self._cursor or self._open()
+        if self._cursor is None:
+            cursor = self._open()
+        else:
+            cursor = self._cursor
+            if self._afar:
+                self._watch.items += cursor.flowed()
+                if cursor.exhausted():
+                    self._prime()  # before an item is taken: an interruption here loses none
         try:
             value: T = next(cursor)
         except StopIteration:
@@ -301,8 +322,6 @@ class Epoch(Iterator[T]):
         self._watch.taken(began, time.perf_counter())
         if self._afar:
             self._ready = cursor.ready()
-            if cursor.exhausted():
-                self._prime()
         return value
 
     def _count(self) -> None:
@@ -335,10 +354,13 @@ class Epoch(Iterator[T]):
     def _prime(self) -> None:
         """Let workers that this epoch has no more work for begin with the next one."""
         loader = self._loader
-        if loader._primed is None:  # noqa: SLF001
-            epoch = loader.epoch + 1
-            loader._primed = epoch, self._engine.reading(epoch).start(self._engine.work.root, None)  # noqa: SLF001
-        loader._primed[1].prime()  # noqa: SLF001
+        try:
+            if loader._primed is None:  # noqa: SLF001
+                epoch = loader.epoch + 1
+                loader._primed = epoch, self._engine.reading(epoch).start(self._engine.work.root, None)  # noqa: SLF001
+            loader._primed[1].prime()  # noqa: SLF001
+        except Exception:  # noqa: BLE001  it belongs to the next epoch, and will come again there
+            loader._drop_primed()  # noqa: SLF001
 
     def _finish(self) -> None:
         """Check the account, then stand at the front of the next epoch."""
@@ -356,7 +378,7 @@ class Epoch(Iterator[T]):
         """Give up what is under way, and say how the error can be seen again."""
         loader = self._loader
         self._let_go()
-        if isinstance(error, Exception) and not isinstance(error, (ClosedError, WorkerError)):
+        if isinstance(error, Exception) and not isinstance(error, (ArgumentError, ClosedError, WorkerError)):
             at = loader._position  # noqa: SLF001
             how = f"dataset.epoch({loader.epoch})[{at or 0}]"
             if not loader._node.positional:  # noqa: SLF001

@@ -24,15 +24,19 @@ class Desk:
         self.number = 0
         self.wanted: set[int] = set()
         self.arrived: dict[int, Outcome] = {}
-        self.changed = threading.Condition(threading.Lock())
+        self.changed = threading.Condition(threading.RLock())  # re-entrant: garbage collection may cancel
         self.collecting = False
 
     def submit(self, epoch: int, node: int, part: Part) -> int:
         """Submit a piece of work; return its ticket's number."""
         with self.changed:
             number = self.number = self.number + 1
-            self.session.submit(Ticket(number, epoch, node, part.start, part.stop, part.elements, part.places))
             self.wanted.add(number)
+            try:
+                self.session.submit(Ticket(number, epoch, node, part.start, part.stop, part.elements, part.places))
+            except BaseException:
+                self.wanted.discard(number)
+                raise
         return number
 
     def take(self, number: int) -> Outcome:
@@ -45,21 +49,26 @@ class Desk:
                 if number not in self.wanted:
                     raise ClosedError("the epoch that this item belongs to has been given up")
                 self.collecting = True
-                self.changed.release()
-                outcome = None
                 try:
-                    outcome = self.session.collect()
-                finally:
-                    self.changed.acquire()
+                    outcome = self.collect()
+                finally:  # however the waiting ended, the next may wait
                     self.collecting = False
-                    if outcome is not None and outcome.number in self.wanted:
-                        self.wanted.discard(outcome.number)
-                        self.arrived[outcome.number] = outcome
-                        self.tally.tickets += 1
-                        self.tally.busy += outcome.seconds
-                        self.tally.nbytes += outcome.nbytes
                     self.changed.notify_all()
+                if outcome.number in self.wanted:
+                    self.wanted.discard(outcome.number)
+                    self.arrived[outcome.number] = outcome
+                    self.tally.tickets += 1
+                    self.tally.busy += outcome.seconds
+                    self.tally.nbytes += outcome.nbytes
             return self.arrived.pop(number)
+
+    def collect(self) -> Outcome:
+        """Wait for any outcome, and let others do their business meanwhile."""
+        self.changed.release()
+        try:
+            return self.session.collect()
+        finally:
+            self.changed.acquire()
 
     def cancel(self) -> None:
         """Forget everything that is under way."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import pickle
 import signal
 import struct
+import zlib
 from typing import NamedTuple
 
 import cloudpickle
@@ -22,8 +23,8 @@ from penstock.graph.execution import Ticket
 from penstock.transport.frame import Extent, Packed
 from penstock.transport.slab import Arena, Borrowed, Root, address
 
-# number, epoch, node, start, stop, kind, slab offset, bytes
-TICKET = struct.Struct("<qqqqqqqq")
+# number, epoch, node, start, stop, kind, slab offset, bytes, check sum
+TICKET = struct.Struct("<qqqqqqqqq")
 POSITIONS, ELEMENTS, ELEMENTS_ASIDE = range(3)
 KINDS, CAREFUL = 3, 8  # a mask, and a flag: this ticket has killed a worker; say at every step what you are at
 INLINE = 1 << 12  # bytes of elements that travel inside a ticket
@@ -54,7 +55,7 @@ class Sent(NamedTuple):
 
 def address_ticket(ticket: Ticket, parcels: Arena) -> Sent:
     """Return a ticket as a message. Elements are pickled by value where a worker could not find their class."""
-    kind, offset, payload, parcel = POSITIONS, 0, b"", None
+    kind, offset, payload, parcel, check = POSITIONS, 0, b"", None, 0
     if ticket.elements is not None:
         try:
             payload = cloudpickle.dumps((ticket.elements, ticket.places), 5)
@@ -68,7 +69,8 @@ def address_ticket(ticket: Ticket, parcels: Arena) -> Sent:
             _, parcel = parcels.lease(len(payload))
             parcel[: len(payload)] = np.frombuffer(payload, np.uint8)
             offset = address(parcel) - parcels.map.start
-    head = (ticket.number, ticket.epoch, ticket.node, ticket.start, ticket.stop, kind, offset, len(payload))
+            check = zlib.crc32(payload)
+    head = (ticket.number, ticket.epoch, ticket.node, ticket.start, ticket.stop, kind, offset, len(payload), check)
     return Sent(ticket, TICKET.pack(*head) + (payload if parcel is None else b""), parcel)
 
 
@@ -79,13 +81,19 @@ def careful(message: bytes) -> bytes:
     return TICKET.pack(*head) + message[TICKET.size :]
 
 
-def open_ticket(message: memoryview, parcels: Borrowed) -> tuple[Ticket, bool]:
-    """Decode a ticket; tell also whether it is to be handled with care."""
-    number, epoch, node, start, stop, kind, offset, length = TICKET.unpack_from(message)
+def open_ticket(message: memoryview, parcels: Borrowed) -> tuple[Ticket | None, bool]:
+    """Decode a ticket; tell also whether it is to be handled with care.
+
+    None is a ticket that was cancelled, or done by somebody else, since it was taken: its slab holds something new.
+    """
+    number, epoch, node, start, stop, kind, offset, length, check = TICKET.unpack_from(message)
     if kind & KINDS == POSITIONS:
         return Ticket(number, epoch, node, start, stop), bool(kind & CAREFUL)
-    inline = kind & KINDS == ELEMENTS
-    payload = message[TICKET.size :] if inline else parcels.map.lease(offset, length).data
+    payload: memoryview | bytes = message[TICKET.size :]
+    if kind & KINDS == ELEMENTS_ASIDE:
+        payload = parcels.map.lease(offset, length).tobytes()
+        if zlib.crc32(payload) != check:
+            return None, False
     elements, places = pickle.loads(payload)  # noqa: S301  from the process that started us
     return Ticket(number, epoch, node, start, stop, elements, places), bool(kind & CAREFUL)
 

@@ -59,7 +59,7 @@ class Nursery:
         environment = dict(os.environ)
         for name in THREADS:
             environment.setdefault(name, "1")
-        path = [entry or os.getcwd() for entry in sys.path]
+        path = search_path()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001
         command = [sys.executable, *flags, "-c", BOOT, json.dumps(path), str(theirs.fileno()), str(os.getpid())]
         try:
@@ -79,7 +79,7 @@ class Nursery:
 
     def fork(self, request: dict[str, Any], fds: list[int]) -> None:
         """Ask for a worker. ``fds[0]`` is the nursery's end of its lifeline, the rest goes to the worker."""
-        request = request | {"cwd": os.getcwd(), "path": [entry or os.getcwd() for entry in sys.path]}
+        request = request | {"cwd": os.getcwd(), "path": search_path()}
         socket.send_fds(self.control, [pickle.dumps(request)], fds)
 
     def end(self) -> None:
@@ -92,6 +92,11 @@ class Nursery:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def search_path() -> list[str]:
+    """Return where this process looks for modules, in a form that another one understands."""
+    return [os.fspath(entry) or os.getcwd() for entry in sys.path]
 
 
 class Registry:
@@ -177,7 +182,7 @@ def serve(control_fd: int, trainer: int) -> None:
     """Fork workers on request until the trainer closes the control socket or dies. The body of the nursery."""
     from penstock.executors import worker
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the trainer decides
+    leave_signals()
     keep_memory()
     control = socket.socket(fileno=control_fd)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * LARGEST)
@@ -216,6 +221,12 @@ def pidfd_of_parent(trainer: int) -> int:
         if os.getppid() == trainer:
             return fd
     os._exit(0)
+
+
+def leave_signals() -> None:
+    """Ignore what is sent to the whole group, Ctrl-C first of all: it is for the trainer to decide about."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def keep_memory() -> None:

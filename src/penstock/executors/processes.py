@@ -18,6 +18,7 @@ import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ from penstock.transport.slab import Arena, Borrowed, Held, arena_size, create
 
 OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
 KILLED = 3  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
-HOPELESS = 20  # … so as many more are forgiven as workers died at other items, up to this
+HOPELESS = 20  # … so as many more are forgiven as workers died at items that went well later, up to this
 SKIPPED_ERROR = Skipped._fields.index("error")
 PATIENCE = 3  # workers in a row that may die before they are ready
 
@@ -87,12 +88,16 @@ class ProcessSession(Session):
     """Worker processes that are alive."""
 
     def __init__(self, work: Work, count: int) -> None:
+        # Held by whatever touches what follows, and by nobody who waits. Re-entrant, because garbage collection may end
+        # an epoch in the middle of anything.
+        self.lock = threading.RLock()
         self.closed = False
         self.broken: WorkerError | None = None  # what makes it impossible to go on, once that has happened
         self.owner = os.getpid()
         self.work = work
         self.count = count
         self.deaths = 0
+        self.innocent = 0  # deaths at items that were computed in the end
         self.unready = 0
         self.slots: dict[int, Slot] = {}
         self.by_fd: dict[int, tuple[Slot, bool]] = {}
@@ -149,10 +154,6 @@ class ProcessSession(Session):
 
     def spawn(self, number: int) -> None:
         """Ask the nursery for a worker."""
-        outcomes, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * m.MESSAGE)
-        lifeline, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        arena = create("penstock-arena", self.size)
         base = m.SLOT * number
         for k in range(m.SLOT):
             self.board[base + k] = 0
@@ -164,20 +165,28 @@ class ProcessSession(Session):
             "work_size": self.work_size,
             "environment": dict.fromkeys(THREADS, "1") | dict(os.environ),
         }
-        stack = create("penstock-stack", 0)
-        fds = [self.queue.fileno(), theirs.fileno(), arena, self.parcels_fd, self.board_fd, self.work_fd, stack]
-        try:
-            registry.living().fork(request, [end.fileno(), *fds])
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            outcomes, its_outcomes = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(outcomes.close)
+            theirs.callback(its_outcomes.close)
+            its_outcomes.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * m.MESSAGE)
+            lifeline, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(lifeline.close)
+            theirs.callback(end.close)
+            arena = create("penstock-arena", self.size)
+            theirs.callback(os.close, arena)
+            stack = create("penstock-stack", 0)
+            ours.callback(os.close, stack)
+            shared = [self.parcels_fd, self.board_fd, self.work_fd]
+            fds = [end.fileno(), self.queue.fileno(), its_outcomes.fileno(), arena, *shared, stack]
+            registry.living().fork(request, fds)
             slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size, self.held_bytes), stack)
-        finally:
-            theirs.close()
-            end.close()
-            os.close(arena)
-        self.slots[number] = slot
-        for sock, alive in ((outcomes, True), (lifeline, False)):
-            sock.setblocking(False)
-            self.by_fd[sock.fileno()] = (slot, alive)
-            self.watch.register(sock, select.EPOLLIN)
+            for sock, is_outcomes in ((outcomes, True), (lifeline, False)):
+                sock.setblocking(False)
+                self.watch.register(sock, select.EPOLLIN)
+                self.by_fd[sock.fileno()] = (slot, is_outcomes)
+            self.slots[number] = slot
+            ours.pop_all()
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -193,11 +202,19 @@ class ProcessSession(Session):
 
     def submit(self, ticket: Ticket) -> None:
         """Put a ticket on the shared queue, or behind those that found it full."""
-        if self.closed:
-            raise ClosedError("the workers have been closed")
-        self.sent[ticket.number] = address_ticket(ticket, self.parcels)
-        self.waiting.append(ticket.number)
-        self.flush()
+        self.check_owner()
+        sent = address_ticket(ticket, self.parcels)
+        with self.lock:
+            if self.closed:
+                raise ClosedError("the workers have been closed")
+            self.sent[ticket.number] = sent
+            self.waiting.append(ticket.number)
+            self.flush()
+
+    def check_owner(self) -> None:
+        """Refuse a fork of the trainer, which shares our sockets and would take what is not its own."""
+        if self.owner != os.getpid():
+            raise ClosedError(f"this loader's workers belong to process {self.owner}. Make a new loader after a fork.")
 
     def flush(self) -> None:
         """Send what the queue has room for."""
@@ -221,35 +238,46 @@ class ProcessSession(Session):
 
     def cancel(self) -> None:
         """Forget all tickets."""
-        self.waiting.clear()
-        self.sent.clear()
-        self.finished.clear()
-        self.strikes.clear()
-        if self.owner == os.getpid() and not self.closed:
-            self.drain()
-            os.eventfd_write(self.wake, 1)
+        with self.lock:
+            self.waiting.clear()
+            self.sent.clear()
+            self.finished.clear()
+            self.strikes.clear()
+            if self.owner == os.getpid() and not self.closed:
+                self.drain()
+                os.eventfd_write(self.wake, 1)
 
     # -- outcomes
 
     def collect(self) -> Outcome:
         """Wait for any outcome."""
-        while not self.finished:
-            if self.closed:
-                raise ClosedError("the workers have been closed")
-            if self.broken is not None:
-                raise self.broken
-            if self.waiting:
+        self.check_owner()
+        while True:
+            with self.lock:
+                if self.closed:
+                    raise ClosedError("the workers have been closed")
+                if self.finished:
+                    return self.finished.popleft()
+                if self.broken is not None:
+                    raise self.broken
                 self.flush()
-            if self.patience.due():
-                self.look()
-            for fd in self.events():
-                if fd == self.wake:
+            events = self.events()
+            with self.lock:
+                if self.closed:
+                    continue
+                if self.wake in events:
                     os.eventfd_read(self.wake)
                     return NOBODYS
-                slot, is_outcomes = self.by_fd.get(fd, (None, False))
-                if slot is not None:
-                    (self.receive if is_outcomes else self.mourn)(slot)
-        return self.finished.popleft()
+                self.handle(events)
+                if self.patience.due():
+                    self.look()
+
+    def handle(self, events: list[int]) -> None:
+        """Receive what has come, and replace who has died."""
+        for fd in events:
+            slot, is_outcomes = self.by_fd.get(fd, (None, False))
+            if slot is not None:
+                (self.receive if is_outcomes else self.mourn)(slot)
 
     def events(self) -> list[int]:
         """Wait until something can be read, or for a moment; return what."""
@@ -287,7 +315,7 @@ class ProcessSession(Session):
             items, counts, skips = [], None, []
             error = Split() if sent.ticket.size > 1 else unreadable(problem, sent.ticket)
         if sent is not None:  # else it was cancelled, or done twice
-            self.strikes.pop(answer.number, None)
+            self.innocent += self.strikes.pop(answer.number, 0)
             nbytes = sum(extent.nbytes for extent in answer.extents) + size
             outcome = Outcome(answer.number, items, counts, error, answer.seconds, nbytes, slot.number, skips)
             self.finished.append(outcome)
@@ -307,7 +335,7 @@ class ProcessSession(Session):
     def look(self) -> None:
         """End a worker that has been at one item for too long, or warn of it."""
         for slot in list(self.slots.values()):
-            notes = self.board[m.SLOT * slot.number : m.SLOT * (slot.number + 1)]
+            notes = self.board[m.SLOT * slot.number : m.SLOT * (slot.number + 1)].tolist()
             number, started = notes[m.NUMBER], notes[m.STARTED] / 1e9
             sent = self.sent.get(number)
             if sent is None or time.monotonic() - started < self.patience.tick:
@@ -315,7 +343,7 @@ class ProcessSession(Session):
             item = None if notes[m.NODE] == m.IDLE else (notes[m.NODE], notes[m.INDEX])
             seconds = self.patience.exceeded(slot.number, number, started, item)
             if not seconds:
-                slot.lifeline.send(bytes([m.ASK]))  # the answer is there at the next look
+                tell(slot, m.ASK)  # the answer is there at the next look
                 continue
             worker = next(x for x in self.workers if x.number == slot.number)
             text = self.patience.describe(sent.ticket, item, seconds, str(worker), self.stack_of(slot))
@@ -323,15 +351,16 @@ class ProcessSession(Session):
                 self.patience.warn(text)
                 continue
             del self.sent[number]
-            slot.lifeline.shutdown(socket.SHUT_WR)
+            tell(slot, None)
             error = Split() if sent.ticket.size > 1 else self.patience.error(text)
             self.finished.append(Outcome(number, [], None, error, seconds, 0, slot.number))
+            slot.lifeline.settimeout(2)  # the nursery kills at once
+            self.mourn(slot)
 
     def stack_of(self, slot: Slot) -> str:
         """Return the Python stacks of a worker's threads, written by itself even while it is stuck in C code."""
         before = os.fstat(slot.stack).st_size
-        with contextlib.suppress(OSError):
-            slot.lifeline.send(bytes([m.STACK]))
+        tell(slot, m.STACK)
         deadline = time.monotonic() + 1.0
         size = before
         while time.monotonic() < deadline:
@@ -347,7 +376,7 @@ class ProcessSession(Session):
         """Replace a worker that has ended; do again what it was at."""
         try:
             message = slot.lifeline.recv(STATUS.size)
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             return
         except ConnectionResetError:
             message = b""
@@ -379,14 +408,18 @@ class ProcessSession(Session):
         lost = [n for n in self.sent if n not in at_work]
         # What was being computed comes last: if somebody kills at random, the next to die is at something else.
         self.waiting.extend(sorted(lost, key=lambda n: (self.strikes.get(n, 0), n)))
-        self.spawn(slot.number)
+        try:
+            self.spawn(slot.number)
+        except Exception as error:
+            self.broken = WorkerNotStarted(f"worker {slot.number} ended and cannot be replaced: {error}")
+            raise self.broken from error
         self.flush()
 
     def forgiven(self, number: int, status: int) -> int:
         """Return how many deaths end a ticket's life. A person or a batch system that kills workers kills all sorts."""
         if status not in (-signal.SIGKILL, -signal.SIGTERM):
             return OWN_FAULT
-        return min(KILLED + self.deaths - self.strikes[number], HOPELESS)
+        return min(KILLED + self.innocent, HOPELESS)
 
     def give_up(self, number: int, item: tuple[int, ...], status: int) -> None:
         """Answer a ticket that kills its workers with an error that names the item."""
@@ -398,12 +431,15 @@ class ProcessSession(Session):
         node, index, root = item
         if ticket.elements is not None:
             node, index = ticket.node, ticket.places[0].position
+        elif node == m.IDLE:  # in a step that works element by element
+            node, index = ticket.node, ticket.start
         what = self.work.plan.nodes[node]
         error = WorkerDied(
-            f"item {index} of {what.label()} ended {deaths} worker processes, one after the other: {reason(status)}."
+            f"item {index} of {what.label()}, epoch {ticket.epoch}, ended {deaths} worker processes, one after the "
+            f"other: {reason(status)}."
         )
         error.add_note(f"penstock: {what.label()} was written at {what.site}")
-        if ticket.elements is None and ticket.node == len(self.work.plan.nodes) - 1:
+        if self.work.root.positional:
             how = f"dataset.epoch({ticket.epoch})[{root}]"
             error.add_note(f"penstock: to see it in line, which will end that process, too: {how}")
         self.finished.append(Outcome(ticket.number, [], None, error, 0.0))
@@ -420,6 +456,7 @@ class ProcessSession(Session):
             self.unwatch(sock)
             sock.close()
         os.close(slot.stack)
+        self.patience.looks.pop(slot.number, None)
 
     # -- the end
 
@@ -428,8 +465,7 @@ class ProcessSession(Session):
         slots = list(self.slots.values())
         if self.owner == os.getpid():  # in a fork of the trainer, only descriptors are ours to close
             for slot in slots:
-                with contextlib.suppress(OSError):
-                    slot.lifeline.shutdown(socket.SHUT_WR)
+                tell(slot, None)
             for slot in slots:
                 with contextlib.suppress(OSError):
                     slot.lifeline.settimeout(2)
@@ -439,14 +475,24 @@ class ProcessSession(Session):
 
     def close(self) -> None:
         """End the workers and give back all that was held."""
-        if self.closed:
-            return
-        self.closed = True
-        if hasattr(self, "wake"):
-            os.eventfd_write(self.wake, 1)  # another thread may be waiting in collect
-        self.held.close()
-        self.sent.clear()
-        self.finished.clear()
+        with self.lock:
+            if self.closed:
+                return
+            self.closed = True
+            if hasattr(self, "wake") and self.owner == os.getpid():
+                os.eventfd_write(self.wake, 1)  # another thread may be waiting in collect
+            self.held.close()
+            self.sent.clear()
+            self.finished.clear()
+
+
+def tell(slot: Slot, number: int | None) -> None:
+    """Have the nursery send a worker a signal; without one, end it. A worker that has ended need not be told."""
+    with contextlib.suppress(OSError):
+        if number is None:
+            slot.lifeline.shutdown(socket.SHUT_WR)
+        else:
+            slot.lifeline.send(bytes([number]))
 
 
 def unreadable(error: Exception, ticket: Ticket) -> Exception:

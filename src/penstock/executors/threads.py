@@ -8,6 +8,7 @@ leaves one that is stuck in a user's function to finish its item, as a daemon th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -80,9 +81,13 @@ class Crew:
             if of == self.round:
                 meter.at = None
                 self.seats[me] = Seat(of, ticket, time.monotonic(), meter)
-                outcome = self.work.perform(ticket, worker=number, meter=meter)
-                if outcome.items:  # about: items of one ticket are much alike
-                    outcome = outcome._replace(nbytes=len(outcome.items) * weight(outcome.items[0]))
+                try:
+                    outcome = self.work.perform(ticket, worker=number, meter=meter)
+                    if outcome.items:  # about: items of one ticket are much alike
+                        with contextlib.suppress(Exception):  # a user's container that cannot be looked into
+                            outcome = outcome._replace(nbytes=len(outcome.items) * weight(outcome.items[0]))
+                except BaseException as error:  # noqa: BLE001  no memory, say: somebody waits for an answer
+                    outcome = Outcome(ticket.number, [], None, error, 0.0, 0, number)
                 if me not in self.given_up:
                     self.outcomes.put((of, outcome))
                 self.seats.pop(me, None)
@@ -98,6 +103,7 @@ class ThreadSession(Session):
         self.crew = Crew(work)
         self.patience = Patience(work)
         self.closed = False
+        self.owner = os.getpid()
         self.deaths = 0
         self.threads = [self.begin(number) for number in range(count)]
 
@@ -121,6 +127,8 @@ class ThreadSession(Session):
         """Queue a ticket."""
         if self.closed:
             raise ClosedError("the workers have been closed")
+        if self.owner != os.getpid():
+            raise ClosedError("threads do not survive a fork. Make a new loader after it.")
         self.crew.tickets.put((self.crew.round, ticket))
 
     def collect(self) -> Outcome:
@@ -150,7 +158,7 @@ class ThreadSession(Session):
             if not seconds:
                 continue
             frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  the documented way
-            stack = "".join(traceback.format_stack(frame))
+            stack = "(the thread has ended)" if frame is None else "".join(traceback.format_stack(frame))
             text = self.patience.describe(seat.ticket, item, seconds, str(self.workers[number]), stack)
             if not self.patience.fatal:
                 self.patience.warn(text)

@@ -168,17 +168,20 @@ class Stage(Cursor):
         while self.given >= len(self.outcome.items):
             self.advance()
         value = self.outcome.items[self.given]
-        self.given += 1
-        self.counted += 1
         counts = self.outcome.counts
         if counts is None:
+            self.given += 1
+            self.counted += 1
             return value
-        while self.of_element >= counts[self.element]:  # elements that became nothing
-            self.element += 1
-            self.of_element = 0
-        self.of_element += 1
+        element, of_element = self.element, self.of_element
+        while of_element >= counts[element]:  # elements that became nothing
+            element += 1
+            of_element = 0
         if self.skips:
-            self.settle(self.element)
+            self.settle(element)  # may raise, and then nothing has been given
+        self.given += 1
+        self.counted += 1
+        self.element, self.of_element = element, of_element + 1
         if self.of_element == counts[self.element]:
             self.element += 1
             self.of_element = 0
@@ -287,8 +290,9 @@ class Stage(Cursor):
         return self.window.exhausted
 
     def prime(self) -> None:
-        """Submit the first tickets."""
-        self.window.fill()
+        """Submit the first tickets. A stream is not opened before its time: it may be a live one."""
+        if isinstance(self.window.feed, Positions):
+            self.window.fill()
 
     def close(self) -> None:
         """Give up what is under way."""

@@ -51,6 +51,8 @@ from penstock.transport.frame import Extent, Packed, pack
 from penstock.transport.shipment import unship
 from penstock.transport.slab import Arena, Borrowed, address
 
+NEVER = 1 << 62  # a start that is not yet
+
 
 class CarefulReading(Reading):
     """Writes on the board which item of which operation is being computed. For tickets that have killed a worker."""
@@ -91,7 +93,7 @@ class Wires(NamedTuple):
 
 def main(request: dict[str, Any], fds: list[int]) -> None:
     """Set the surroundings up, unpack the description, then work until there are no more tickets."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     wires = Wires(*fds)
     sender = socket.socket(fileno=wires.outcomes)
     try:
@@ -145,6 +147,8 @@ class Desk:
         signal.signal(ASK, self.answer)
         while size := self.tickets.recv_into(buffer):
             ticket, with_care = open_ticket(memoryview(buffer)[:size], self.parcels)
+            if ticket is None:
+                continue
             self.meter.at = None
             notes[NODE] = notes[INDEX] = IDLE
             notes[STARTED] = time.monotonic_ns()
@@ -153,8 +157,10 @@ class Desk:
             outcome: Outcome | None = self.work.perform(ticket, reading, self.number, self.meter)
             packed, seconds = encode(outcome, ticket, self.arena)  # type: ignore[arg-type]
             number = ticket.number
-            outcome = ticket = self.meter.at = None  # type: ignore[assignment]  # let go of the items
-            self.outcomes.send(answer_message(number, seconds, disentangled(packed, self.arena)))
+            outcome = ticket = self.meter.at = None  # let go of the items
+            packed = disentangled(packed, self.arena)
+            notes[STARTED] = NEVER  # from here on only the trainer can be slow: it may be training
+            self.outcomes.send(answer_message(number, seconds, packed))
             notes[NUMBER] = IDLE
 
 
@@ -164,7 +170,11 @@ def encode(outcome: Outcome, ticket: Ticket, arena: Arena) -> tuple[Packed, floa
         return pack(body(outcome), arena), outcome.seconds
     except Exception as error:  # noqa: BLE001
         problem = error
-    return pack(body(sendable(outcome, ticket, problem, arena)), arena), outcome.seconds
+    try:
+        return pack(body(sendable(outcome, ticket, problem, arena)), arena), outcome.seconds
+    except Exception as error:  # noqa: BLE001  no memory for the items before it either, say
+        problem = error
+    return pack(body(outcome._replace(items=[], counts=None, error=problem, skips=[])), arena), outcome.seconds
 
 
 def body(outcome: Outcome) -> tuple[Any, ...]:

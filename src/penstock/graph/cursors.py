@@ -218,13 +218,13 @@ class Walk(Cursor):
         return self.index
 
 
-def weight(value: Any) -> int:
-    """Return the bytes of the arrays in an item, about."""
+def weight(value: Any, depth: int = 4) -> int:
+    """Return the bytes of the arrays in an item, about: as deep as items usually are."""
     if isinstance(value, np.ndarray):
         return value.nbytes
-    if isinstance(value, dict):
-        return sum(map(weight, value.values()))
-    return sum(map(weight, value)) if isinstance(value, (tuple, list)) else 0
+    if not depth or not isinstance(value, (dict, tuple, list)):
+        return 0
+    return sum(weight(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
 
 
 class Spread(Cursor):

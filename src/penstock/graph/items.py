@@ -132,6 +132,11 @@ def _stack(items: list[Any], field: str) -> Any:
 def _stack_arrays(items: list[Any], field: str) -> Any:
     first = items[0]
     shape, dtype = first.shape, first.dtype
+    if isinstance(first, np.ma.MaskedArray):
+        raise CollateError(
+            f"{_where(field)}masked arrays would lose their masks. Return data and mask as two fields from a map() "
+            "before batch(), or keep the items: collate=list."
+        )
     for item in items:
         if not isinstance(item, np.ndarray) or item.shape != shape:
             raise CollateError(_ragged(items, field))

@@ -117,6 +117,9 @@ class Ahead(Cursor):
             raise self.end
         self.prime()
         step = self.handoff.get()
+        if isinstance(step.error, StopIteration):
+            self.end = StopIteration()  # not the one that is raised: its traceback would hold this cursor for ever
+            raise StopIteration
         if step.error is not None:
             self.end = step.error
             raise step.error

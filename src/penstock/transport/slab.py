@@ -126,8 +126,8 @@ class Arena(Memory):
         if best < 0:
             return self._cut(rounded(nbytes))
         if best in self.hollow:
-            self.hollow.discard(best)
             os.posix_fallocate(self.fd, self.offsets[best], self.sizes[best])
+            self.hollow.discard(best)
         return best
 
     def _cut(self, size: int) -> int:
@@ -196,6 +196,7 @@ class Borrowed:
     def __init__(self, fd: int, size: int, held: Held | None = None) -> None:
         self.map = Mapped(fd, size)
         self.held = held or Held()
+        self.owner = os.getpid()
 
     def adopt(self, slab: int, offset: int, nbytes: int) -> Root:
         """Return an array over a lent slab; when its last view dies, the worker may use the slab again."""
@@ -205,6 +206,11 @@ class Borrowed:
         return root
 
     def give_back(self, slab: int, nbytes: int) -> None:
-        """Let the worker have a slab again. Runs when the last view dies, in whatever thread that is."""
+        """Let the worker have a slab again. Runs when the last view dies, in whatever thread that is.
+
+        In a fork of the trainer it does nothing: the fork's views are copies of the trainer's, who still looks.
+        """
+        if self.owner != os.getpid():
+            return
         self.map.flags[slab] = 0
         self.held.add(-nbytes)
