@@ -277,3 +277,29 @@ def test_resume_refuses_impossible_positions(position):
     """A position that the sequence does not have is refused, not read from."""
     with pytest.raises(ValueError, match="position"):
         list(ps.range(10).resume({"epoch": 0, "position": position}))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("shufle", "Did you mean shuffle()?"),
+        ("Batch", "Did you mean batch()?"),
+        ("flat_map", "unbatch()"),
+        ("shard", "loader(shard="),
+        ("frobnicate", "There are: batch, "),
+    ],
+)
+@pytest.mark.parametrize("dataset", [ps.range(3), ps.stream([1, 2])], ids=repr)
+def test_a_wrong_name_is_answered_with_the_right_one(dataset, name, words):
+    """Whoever types a method's name wrongly, or another library's, is told what there is."""
+    with pytest.raises(AttributeError) as caught:
+        getattr(dataset, name)
+    assert words in str(caught.value)
+    assert not hasattr(dataset, name)
+
+
+def test_a_dataset_is_not_made_by_its_class():
+    """Calling Sequence or Stream on data says which function makes a dataset of it."""
+    for kind in (ps.Sequence, ps.Stream):
+        with pytest.raises(TypeError, match="items"):
+            kind([1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
@@ -35,6 +36,19 @@ if TYPE_CHECKING:
     from penstock.sequence import Sequence
     from penstock.stream import Stream
 
+# What other libraries call it, or do in a method of its own.
+ELSEWHERE = {
+    "apply": "Use .map(function).",
+    "flat_map": "Use .map(function).unbatch(), where the function returns a list.",
+    "enumerate": "Use penstock.zip(penstock.range(len(dataset)), dataset).",
+    "concatenate": "Use penstock.concat(a, b).",
+    "zip": "Use penstock.zip(a, b).",
+    "padded_batch": "Pad in a map(), then .batch(size).",
+    "shard": "Use .loader(shard=(rank, world size)).",
+    "num_workers": "Use .loader(workers=Processes(4)).",
+    "ignore_errors": 'Use .on_error("skip").',
+}
+
 T_co = TypeVar("T_co", covariant=True)
 U = TypeVar("U")
 
@@ -46,7 +60,22 @@ class Dataset(Generic[T_co]):
 
     def __init__(self, node: Node) -> None:
         """Wrap a node; users make datasets with ``range``, ``items``, ``arrays``, ``files`` and ``stream``."""
+        if not isinstance(node, Node):
+            raise ArgumentTypeError(
+                f"{type(self).__name__}() is not for {short(node)}. Make a dataset with items(x), arrays(x), "
+                "files(pattern), range(n) or stream(iterable)."
+            )
         object.__setattr__(self, "node", node)
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell a person who types the wrong name the right one."""
+        kind = type(self).__name__
+        if name.startswith("_"):  # protocols of Python's own ask, too
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
+        known = [word for word in dir(type(self)) if not word.startswith("_")]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+        hint = ELSEWHERE.get(name) or (f"Did you mean {near[0]}()?" if near else f"There are: {', '.join(known)}.")
+        raise AttributeError(f"a {kind} has no {name!r}. {hint}", name=name, obj=self)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a dataset is immutable; {name!r} cannot be set. Every method returns a new dataset.")
