@@ -94,7 +94,7 @@ def _fresh(read: Callable[[float], tuple[int, float]], last: Callable[[], int], 
 
 
 def single(scale: Scale) -> Measurement:
-    """The dicts of `hops`, one by one: the watch sees each."""
+    """The dicts of `hops`, one by one: the watch sees each piece of work that they come in."""
     import penstock as ps
 
     block = range(512)
@@ -111,7 +111,7 @@ def single(scale: Scale) -> Measurement:
                 now = time.perf_counter()
             return done, now - began
 
-        return measure(read, lambda: loader.report().items, scale)
+        return measure(read, lambda: loader.report().waited, scale)
 
 
 CLAIM = Claim(
