@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Iterator
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from penstock.errors import (
@@ -289,40 +289,36 @@ class Epoch(Iterator[T]):
         self._watch.begin(loader.epoch)
 
     def __next__(self) -> T:
+        value: T
         for value in self._ready:  # most trivial items come many at a time, and this is all that each of them costs
             return value
-        return self._more()
-
-    def _more(self) -> T:
-        """Take the first item of what comes next, one thread at a time."""
         with self._lock:
-            for value in self._ready:  # another thread has been here meanwhile
-                return value
-            return self._next()
-
-    def _next(self) -> T:
-        """Take the first item of what comes next, and the clock's word for how long that took."""
-        began = time.perf_counter()
-        if self._cursor is None:
-            cursor = self._open()
-        else:
+            began = perf_counter()
             cursor = self._cursor
+            if cursor is None:
+                cursor = self._open()
+            elif self._afar:
+                for value in self._ready:  # another thread has been here meanwhile
+                    return value
+                self._look_ahead(cursor)  # before an item is taken: an interruption here loses none
+            try:
+                value = next(cursor)
+            except StopIteration:
+                self._finish()
+                raise
+            except BaseException as error:
+                self._fail(error)
+                raise
+            self._watch.taken(began, perf_counter())
             if self._afar:
-                self._watch.items += cursor.flowed()
-                if cursor.exhausted():
-                    self._prime()  # before an item is taken: an interruption here loses none
-        try:
-            value: T = next(cursor)
-        except StopIteration:
-            self._finish()
-            raise
-        except BaseException as error:
-            self._fail(error)
-            raise
-        self._watch.taken(began, time.perf_counter())
-        if self._afar:
-            self._ready = cursor.ready()
-        return value
+                self._ready = cursor.ready()
+            return value
+
+    def _look_ahead(self, cursor: Cursor) -> None:
+        """Count what flowed, and let workers that this epoch has no more work for begin with the next."""
+        self._watch.items += cursor.flowed()
+        if cursor.exhausted():
+            self._prime()
 
     def _count(self) -> None:
         """Let the watch know how many items were taken without looking at the clock."""

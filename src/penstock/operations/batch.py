@@ -76,6 +76,11 @@ class Batch(Node):
         """How many items there are to batch."""
         return self.input.length()
 
+    @cached_property
+    def whole(self) -> bool:
+        """Whether batches are not divided over ranks."""
+        return self.part[1] == 1
+
     def rows(self, index: int) -> range:
         """Return the positions of a batch's rows, or of this rank's part of them."""
         start = index * self.size
@@ -90,10 +95,12 @@ class Batch(Node):
 
     def item(self, index: int, read: Reading) -> Any:
         """Gather and collate one batch."""
-        rows = read.gather(self.input, self.rows(index))
-        if self.collate is list and type(rows) is list:
-            return rows
-        return self.collate(rows)
+        start = index * self.size
+        stop = start + self.size
+        whole_batch = self.whole and (self.items is None or stop <= self.items)
+        rows = read.gather(self.input, range(start, stop) if whole_batch else self.rows(index))
+        collate = self.collate
+        return rows if collate is list and type(rows) is list else collate(rows)
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Make many batches; neighbouring ones gather their rows together, and are views of one array.

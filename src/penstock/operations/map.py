@@ -50,9 +50,12 @@ class Map(Node):
         """
         run = self.run
         values = read.gather(run[0].input, indices)
-        flow: Iterator[Any] = iter(values)
-        for node in run:
-            flow = map(node.drawing(read), flow, indices) if node.rng else map(node.function, flow)
+        if len(run) == 1 and not self.rng:
+            flow: Iterator[Any] = map(self.function, values)
+        else:
+            flow = iter(values)
+            for node in run:
+                flow = map(node.drawing(read), flow, indices) if node.rng else map(node.function, flow)
         done: list[Any] = []
         read.meter.at = (self, indices, done)
         try:
