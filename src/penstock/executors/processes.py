@@ -39,8 +39,8 @@ from penstock.transport.shipment import ship
 from penstock.transport.slab import Arena, Borrowed, Held, arena_size, create
 
 OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
-KILLED = 3  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
-HOPELESS = 20  # … so as many more are forgiven as workers died at items that went well later, up to this
+KILLED = 4  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
+HOPELESS = 20  # … so more are forgiven where workers died at other items, too, up to this
 SKIPPED_ERROR = Skipped._fields.index("error")
 PATIENCE = 3  # workers in a row that may die before they are ready
 
@@ -417,9 +417,9 @@ class ProcessSession(Session):
 
     def forgiven(self, number: int, status: int) -> int:
         """Return how many deaths end a ticket's life. A person or a batch system that kills workers kills all sorts."""
-        if status not in (-signal.SIGKILL, -signal.SIGTERM):
-            return OWN_FAULT
-        return min(KILLED + self.innocent, HOPELESS)
+        if status not in (-signal.SIGKILL, -signal.SIGTERM) or self.sent[number].ticket.size > 1:
+            return OWN_FAULT  # of a ticket with many positions, each is tried alone then, which harms nobody
+        return min(KILLED + self.innocent + len(self.strikes) - 1, HOPELESS)
 
     def give_up(self, number: int, item: tuple[int, ...], status: int) -> None:
         """Answer a ticket that kills its workers with an error that names the item."""
