@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from penstock.executors.messages import (
-    ANSWERS,
     ASK,
     IDLE,
     INDEX,
@@ -138,7 +137,6 @@ class Desk:
         item = self.meter.item()
         if item is not None:
             self.notes[NODE], self.notes[INDEX] = self.work.plan.nodes.index_of(item[0]), item[1]
-            self.notes[ANSWERS] += 1
 
     def serve(self) -> None:
         """Take, compute, answer, until the trainer closes its end."""
