@@ -200,7 +200,9 @@ def test_a_worker_that_died_while_nobody_looked_is_replaced():
     with ps.range(40).map(lambda x: x).batch(1).loader(workers=ps.Processes(2), timeout=0.2) as loader:
         iterator = iter(loader)
         found = [next(iterator)]
-        os.kill(loader.workers[0].pid or 0, signal.SIGKILL)
+        while (pid := loader.workers[0].pid) is None:  # the other worker may have been up first
+            started.wait(0.01)
+        os.kill(pid, signal.SIGKILL)
         started.wait(0.5)  # the training step, longer than the time between two looks
         assert np.concatenate([*found, *iterator]).tolist() == list(range(40))
 
