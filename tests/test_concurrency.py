@@ -59,9 +59,11 @@ def test_two_threads_and_a_full_queue():
 
 def test_a_fork_frees_nothing_of_its_parents():
     """A child that lets go of a batch does not give its memory back: the parent still looks at it."""
-    with ps.range(300).map(lambda x: np.full((256, 256), x, np.float32)).loader(
-        workers=ps.Processes(1), window=4
-    ) as loader:
+    with (
+        ps.range(300)
+        .map(lambda x: np.full((256, 256), x, np.float32))
+        .loader(workers=ps.Processes(1), window=4) as loader
+    ):
         iterator = iter(loader)
         batch, *_ = (next(iterator) for _ in range(3))  # so that the loop alone holds the first
         child = os.fork()

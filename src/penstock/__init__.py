@@ -6,9 +6,10 @@ from penstock.executors.threads import Threads
 from penstock.graph.context import empty
 from penstock.graph.execution import Executor
 from penstock.graph.policy import Retry, Skip
+from penstock.joining import concat, zip
 from penstock.loader import Loader
 from penstock.sequence import Sequence
-from penstock.sources import arrays, concat, files, items, range, stream, zip
+from penstock.sources import arrays, files, items, range, stream
 from penstock.stream import Stream
 
 __all__ = [

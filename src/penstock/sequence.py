@@ -10,7 +10,7 @@ from penstock.graph.checking import short
 from penstock.graph.reading import Plan, Reading
 from penstock.operations.take import cut
 from penstock.stream import Stream
-from penstock.surface import Dataset
+from penstock.surface.dataset import Dataset
 
 if TYPE_CHECKING:
     from typing import Self

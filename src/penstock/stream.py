@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from penstock.errors import ArgumentTypeError, LengthError
 from penstock.operations.take import Skip, Take
-from penstock.surface import Dataset
+from penstock.surface.dataset import Dataset
 
 if TYPE_CHECKING:
     from typing import Self

@@ -16,7 +16,7 @@ from penstock.executors.scrambled import Scrambled
 from penstock.graph.execution import Executor
 from penstock.graph.reading import Plan, Reading
 from penstock.sequence import Sequence
-from penstock.surface import Dataset
+from penstock.surface.dataset import Dataset
 from penstock.testing.equality import same
 
 STATE = 1024  # bytes that a state may have

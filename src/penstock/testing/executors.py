@@ -14,7 +14,7 @@ from penstock.graph.execution import Executor, Ticket, Work
 from penstock.operations.map import Map
 from penstock.operations.source import Range
 from penstock.sources import arrays, range, stream
-from penstock.surface import Dataset
+from penstock.surface.dataset import Dataset
 from penstock.testing.equality import same
 from penstock.testing.faults import Killer, Ledger
 
