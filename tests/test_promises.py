@@ -63,6 +63,45 @@ def several(x):
     return [total(x) + k for k in range(int(abs(total(x))) % 4)]
 
 
+def weight(x):
+    """Return a size from 0 to 3."""
+    return int(abs(total(x))) % 4
+
+
+def drawn(x, rng):
+    """Yield a random number of items."""
+    for k in range(int(rng.integers(3))):
+        yield total(x) + k
+
+
+def neighbours(items):
+    """Yield sums of neighbours."""
+    last = 0.0
+    for item in items:
+        yield last + total(item)
+        last = total(item)
+
+
+class Running:
+    """Running sums; resumes by itself."""
+
+    def __init__(self, items):
+        self.items = items
+        self.sum = 0.0
+
+    def __next__(self):
+        self.sum += total(next(self.items))
+        return self.sum
+
+    def state_dict(self):
+        """Return the sum so far."""
+        return {"sum": self.sum}
+
+    def load_state_dict(self, state):
+        """Go on from a sum."""
+        self.sum = state["sum"]
+
+
 def sizes(low=1):
     """Return small whole numbers."""
     return st.integers(low, 5)
@@ -79,10 +118,26 @@ SOURCES = st.one_of(
     st.integers(0, 20).map(lambda n: ps.arrays(np.arange(3.0 * n).reshape(n, 3))),
     st.integers(0, 20).map(lambda n: ps.arrays(x=np.arange(2.0 * n).reshape(n, 2), y=np.arange(n))),
     st.integers(0, 20).map(numbers),
+    st.integers(0, 9).map(lambda n: ps.synthetic(n, x=((3,), "f4"), y=((), "u1"))),
 )
 
 STEPS = {
     "shuffle": st.just(lambda d: d.shuffle() if isinstance(d, ps.Sequence) and d.node.length() is not None else d),
+    "shuffle near": sizes(2).map(lambda n: lambda d: d.shuffle(window=n)),
+    "shuffle blocks": st.tuples(sizes(), sizes()).map(
+        lambda a: lambda d: d.shuffle(block=a[0], blocks=2, ascending=a[1]) if closed(d) else d
+    ),
+    "sample": st.sampled_from([True, False]).map(lambda b: lambda d: d.sample(replacement=b) if closed(d) else d),
+    "weighted": st.sampled_from([True, False]).map(
+        lambda b: lambda d: (
+            d.sample(weights=1 + np.arange(len(d)) % 3, replacement=b) if closed(d) and 0 < len(d) < 1000 else d
+        )
+    ),
+    "order": sizes().map(lambda n: lambda d: d.order(range(0, len(d), n)) if closed(d) and len(d) < 1000 else d),
+    "reuse": st.tuples(sizes(), sizes()).map(lambda a: lambda d: d.reuse(a[0], window=a[1])),
+    "mix": st.tuples(sizes(), st.sampled_from(["exact", "random"]), st.sampled_from(["first", "all"])).map(
+        lambda a: lambda d: ps.mix([d, ps.range(12).shuffle()], weights=[a[0], 2], how=a[1], stop=a[2])
+    ),
     "map": st.sampled_from([total, image, sample]).map(lambda f: lambda d: d.map(f)),
     "draw": st.sampled_from([jitter, pair]).map(lambda f: lambda d: d.map(f, rng=True)),
     "filter": st.just(lambda d: d.filter(some)),
@@ -101,7 +156,72 @@ STEPS = {
     "zip shared": st.just(lambda d: ps.zip(x=d, y=d)),
     "concat": sizes().map(lambda n: lambda d: ps.concat(d, ps.range(n).map(jitter, rng=True)) if finite(d) else d),
     "epoch": sizes().map(lambda n: lambda d: d.epoch(n)),
+    "perhaps": st.sampled_from([0.0, 0.4, 1]).map(lambda p: lambda d: d.map(jitter, rng=True, p=p)),
+    "choose": st.just(lambda d: d.map(ps.OneOf(total, ps.Maybe(jitter), weights=[1, 2]), rng=True)),
+    "enumerate": sizes(0).map(lambda n: lambda d: d.enumerate(n)),
+    "shard": st.tuples(st.integers(0, 2), st.sampled_from(["stride", "block"])).map(
+        lambda a: (
+            lambda d: d.shard(a[0], 3, last="pad", by=a[1] if isinstance(d, ps.Sequence) and finite(d) else "stride")
+        )
+    ),
+    "flat map": st.just(lambda d: d.flat_map(several)),
+    "flat draw": st.just(lambda d: d.flat_map(drawn, rng=True)),
+    "take while": sizes().map(lambda n: lambda d: d.take_while(lambda x: total(x) < 9 * n)),
+    "drop while": sizes().map(lambda n: lambda d: d.drop_while(lambda x: total(x) < n)),
+    "unique": st.sampled_from([None, 1, 3]).map(lambda n: lambda d: d.unique(total, window=n)),
+    "per epoch": sizes().map(lambda n: lambda d: d.per_epoch(3 * n)),
+    "transform": st.just(lambda d: d.transform(neighbours)),
+    "transform with a state": st.just(lambda d: d.transform(Running)),
+    "interleave": st.tuples(sizes(), st.sampled_from(["all", "first"])).map(
+        lambda a: lambda d: ps.interleave(d.map(total), ps.range(7).map(jitter, rng=True), block=a[0], stop=a[1])
+    ),
+    "select": sizes().map(lambda k: part_of(lambda d, n: d.select([i * k % n for i in range(n + 2)] if n else []))),
+    "split": st.tuples(st.none() | sizes(0), st.booleans()).map(
+        lambda a: part_of(
+            lambda d, n: d.split(0.7, 0.3, seed=a[0], groups=[i // 3 for i in range(n)] if a[1] else None)[0]
+        )
+    ),
+    "repeat each": sizes(0).map(lambda k: lambda d: d.repeat_each(k) if isinstance(d, ps.Sequence) else d),
+    "windows": st.tuples(sizes(), sizes()).map(lambda a: lambda d: d.map(total).windows(*a)),
+    "grams": sizes().map(lambda k: lambda d: d.windows(2, k, collate=tuple)),
+    "switch": sizes().map(lambda k: part_of(lambda d, n: ps.switch([i // k % 2 for i in range(n)], d, d[::-1]))),
+    "unbatch sized": sizes().map(
+        lambda k: part_of(lambda d, n: d.batch(k, collate=list).map(list).unbatch(size=k, total=n))
+    ),
+    "indexed": sizes(0).map(
+        lambda k: lambda d: (  # of one epoch: a random number of items would not do
+            d.epoch(0).take(12).indexed(len(list(d.take(6))), cache=k) if isinstance(d, ps.Stream) else d
+        )
+    ),
+    "padded": sizes().map(lambda n: lambda d: d.batch(n, last="pad", collate=list)),
+    "schedule": st.lists(sizes(), min_size=1, max_size=3).map(lambda k: lambda d: d.batch(k)),
+    "pad": sizes().map(lambda n: lambda d: d.map(several).batch(n, collate=ps.Pad(mask=True))),
+    "batch by": st.tuples(st.integers(4, 12), st.booleans()).map(
+        lambda a: lambda d: d.batch_by(a[0], weight, padded=a[1], collate=list)
+    ),
+    "batch while": sizes().map(lambda n: lambda d: d.batch_while(lambda items, item: len(items) < n and some(item))),
+    "group": st.tuples(sizes(), sizes(), st.integers(1, 20)).map(
+        lambda a: lambda d: d.group(weight, a[0], open=a[1], within=a[2], collate=list)
+    ),
+    "bucket": sizes().map(lambda n: lambda d: d.bucket(weight, [1, 3], n, last="drop", collate=list)),
+    "budget": st.integers(4, 12).map(lambda n: lambda d: d.bucket(weight, [2], budget=n, within=9, collate=list)),
+    "sort": sizes().map(lambda n: lambda d: d.sort_within(n, total)),
+    "other size": st.tuples(sizes(), sizes()).map(lambda a: lambda d: d.batch(a[0], collate=list).rebatch(a[1])),
+    "pack": st.tuples(st.integers(2, 9), sizes(), st.sampled_from(["best_fit", "first_fit"])).map(
+        lambda a: lambda d: d.map(several).pack(a[0], open=a[1], how=a[2], oversize="split")
+    ),
+    "end to end": st.integers(2, 9).map(lambda n: lambda d: d.map(several).pack(n, how="concat_split")),
 }
+
+
+def part_of(pick):
+    """Return a function that picks from a sequence with a length by it, and leaves anything else as it is."""
+    return lambda d: pick(d, d.node.length()) if isinstance(d, ps.Sequence) and d.node.length() is not None else d
+
+
+def closed(dataset):
+    """Tell whether a dataset has positions and an end."""
+    return isinstance(dataset, ps.Sequence) and dataset.node.length() is not None
 
 
 def finite(dataset):
@@ -204,7 +324,7 @@ def test_the_next_epoch_follows_a_resumed_one(dataset, data):
         assert same(list(itertools.islice(loader, LIMIT)), in_line(dataset, 1))
 
 
-POSITIONAL = tuple(name for name in STEPS if name not in {"filter", "spread", "rebatch"})
+POSITIONAL = tuple(name for name in STEPS if name not in {"filter", "spread", "rebatch", "reuse", "mix"})
 
 
 @given(pipelines(POSITIONAL), st.integers(0, 2), st.data())

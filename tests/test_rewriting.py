@@ -30,6 +30,25 @@ def test_a_share_keeps_the_numbers():
 
 @pytest.mark.parametrize(
     "dataset",
+    [
+        ps.range(8).batch([2, 3]),
+        ps.range(8).batch_by(3, len),
+        ps.range(8).batch_while(max),
+        ps.range(8).group(abs, 2),
+        ps.range(8).bucket(abs, [3], 2),
+        ps.range(8).batch(2).rebatch(3),
+    ],
+    ids=repr,
+)
+def test_every_step_that_makes_batches_is_divided(dataset):
+    """Whatever makes batches takes a rank's part, and has the loader's policy in front of it."""
+    assert sharded(dataset.node, 1, 2).part == (1, 2)
+    looked = ps.range(8).map(abs).group(abs, 2)
+    assert labels(guarded(looked.node, Skip())) == ["range(8)", "map(abs)", "on_error('skip')", "group(abs, 2)"]
+
+
+@pytest.mark.parametrize(
+    "dataset",
     [ps.range(8), ps.range(8).map(abs), ps.zip(ps.range(8).batch(2), ps.range(8).batch(2)), ps.range(8).batch(4).unbatch()],
     ids=repr,
 )
@@ -62,3 +81,30 @@ def test_shared_branches_stay_shared():
     base = ps.range(8).map(abs)
     both = ps.zip(base, base.map(len))
     assert len(ordered(guarded(both.batch(2).node, Skip()))) == len(ordered(both.batch(2).node)) + 1
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda d: d.take(3),
+        lambda d: d.shuffle(window=3),
+        lambda d: d.prefetch(2),
+        lambda d: d.reuse(1),
+        lambda d: d.unique(),
+        lambda d: d.take_while(lambda x: x < 9),
+        lambda d: ps.mix([d, ps.range(0)], weights=[1, 1], stop="all"),
+        lambda d: ps.concat(d, ps.range(0)),
+    ],
+)
+def test_a_loaders_policy_stands_in_front_of_every_step_in_the_caller(steps):
+    """An item that fails before such a step is left out, and the step goes on with the next."""
+
+    def fail(x):
+        if x == 1:
+            raise ValueError(x)
+        return x
+
+    dataset = steps(ps.stream([0, 1, 2, 3]).map(fail))
+    with dataset.loader(on_error="skip") as loader:
+        assert sorted(loader) == [0, 2, 3]
+        assert loader.report().skipped == 1

@@ -40,9 +40,11 @@ def test_endless_sequences_have_no_last_item():
         ENDLESS[-1]
 
 
-@pytest.mark.parametrize("index", ["x", 1.0, None, [1], (1, 2), np.array([1, 2]), True and "0"])
+@pytest.mark.parametrize(
+    "index", ["x", 1.0, None, ["x"], [1.0], (1, 2), np.array([1.5]), np.eye(2, dtype=int), True and "0"]
+)
 def test_what_is_no_position(index):
-    """Keys, floats and lists are refused with the way to an entry of an item."""
+    """Keys, floats, tuples and lists of such are refused with the way to an entry of an item."""
     with pytest.raises(ArgumentTypeError, match=r"whole numbers or slices.*\.map\(lambda item: item\[key\]\)"):
         ps.range(10)[index]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import itertools
 
@@ -30,7 +31,9 @@ MISTAKES = [
     (lambda: ps.range(None), TypeError, ["range()", "None"]),
     (lambda: ps.range(True), TypeError, ["range()", "True"]),
     (lambda: ps.range([1, 2]), TypeError, ["range()", "[1, 2]"]),
-    (lambda: ps.range(2, 10), TypeError, ["positional"]),
+    (lambda: ps.range(0, 10, 0), ValueError, ["range()", "step", "0"]),
+    (lambda: ps.range(1, 2.5), TypeError, ["range()", "stop", "2.5"]),
+    (lambda: ps.range(1, 2, 3, 4), TypeError, ["range"]),
     (ps.range, TypeError, ["n"]),
     # items
     (lambda: ps.items(3), TypeError, ["items()", "3 (int)", "stream()"]),
@@ -68,7 +71,7 @@ MISTAKES = [
     (lambda: ps.files("."), ValueError, ["files()", "folder", "**"]),
     (lambda: ps.files(3), TypeError, ["files()", "3 (int)"]),
     (lambda: ps.files(None), TypeError, ["files()", "None"]),
-    (lambda: ps.files(["*.jpg", "*.png"]), TypeError, ["files()", "list"]),
+    (lambda: ps.files(["*.jpg", "*.png"]), TypeError, ["files()", "list", "files(*patterns)", "items(paths)"]),
     (lambda: ps.files(b"*.jpg"), TypeError, ["files()", "b'*.jpg'"]),
     (lambda: ps.files("*", recursive=True), TypeError, ["recursive"]),
     # stream
@@ -80,6 +83,27 @@ MISTAKES = [
     (lambda: ps.stream(None), TypeError, ["stream()", "None"]),
     (ps.stream, TypeError, ["source"]),
     (lambda: ps.stream(lambda x: [x]), TypeError, ["stream()", "lambda", "argument"]),
+    (lambda: ps.stream([1], once=1), TypeError, ["stream()", "once", "1 (int)"]),
+    (lambda: ps.stream(3, once=True), TypeError, ["stream()", "3 (int)"]),
+    # queue
+    (lambda: ps.queue([1]), TypeError, ["queue()", "[1] (list)", "get(timeout="]),
+    (lambda: ps.queue({"a": 1}), TypeError, ["queue()", "dict"]),
+    (lambda: ps.queue(asyncio.Queue()), TypeError, ["queue()", "Queue"]),
+    # synthetic
+    (lambda: ps.synthetic(3), ValueError, ["synthetic()", "no field", "label=((), "]),
+    (lambda: ps.synthetic(-1, x=((), "u1")), ValueError, ["synthetic()", "-1", "endless"]),
+    (lambda: ps.synthetic(3, x="u1"), TypeError, ["synthetic()", "x", "(shape, dtype)"]),
+    (lambda: ps.synthetic(3, x=((2, -1), "u1")), ValueError, ["synthetic()", "x", "-1"]),
+    (lambda: ps.synthetic(3, x=((), "flaot")), TypeError, ["synthetic()", "x", "'flaot'"]),
+    (lambda: ps.synthetic(3, x=((), "U3")), TypeError, ["synthetic()", "x", "numbers"]),
+    (lambda: ps.synthetic(3, x=((), "u1", 257)), ValueError, ["synthetic()", "x", "257"]),
+    (lambda: ps.synthetic(3, x=((), "f4", 2)), ValueError, ["synthetic()", "x", "high=2"]),
+    (lambda: ps.synthetic(3, fresh=1, x=((), "f4")), TypeError, ["synthetic()", "fresh"]),
+    # interleave
+    (ps.interleave, ValueError, ["interleave()", "nothing"]),
+    (lambda: ps.interleave([ps.range(2), ps.range(2)]), TypeError, ["interleave()", "list"]),
+    (lambda: ps.interleave(ps.range(2), block=0), ValueError, ["interleave()", "block", "0"]),
+    (lambda: ps.interleave(ps.range(2), stop="last"), ValueError, ["interleave()", "stop", "'last'", "'first'"]),
     # zip, concat
     (ps.zip, ValueError, ["zip()", "nothing"]),
     (lambda: ps.zip(1), TypeError, ["zip()", "1 (int)", "dataset"]),

@@ -12,5 +12,9 @@ ORDER = (
     "startup_small",
     "overlap",
     "watching",
+    "order",
+    "gather",
+    "maps",
+    "packing",
 )
 """The order in which a run of all claims tells them; others follow by name."""

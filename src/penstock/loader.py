@@ -18,9 +18,11 @@ from penstock.errors import (
     ArgumentError,
     ArgumentTypeError,
     ClosedError,
+    ItemTimeout,
     LedgerError,
     LengthError,
     StateError,
+    WorkerDied,
     WorkerError,
 )
 from penstock.executors.desk import Desk
@@ -30,7 +32,7 @@ from penstock.graph import position as states
 from penstock.graph.checking import short, whole
 from penstock.graph.context import heap
 from penstock.graph.drawing import line
-from penstock.graph.execution import Executor, Limits, Session, Tally, Work, Worker
+from penstock.graph.execution import Executor, Limits, Omissions, Session, Tally, Work, Worker
 from penstock.graph.node import Cursor, Node
 from penstock.graph.reading import Plan, Reading
 from penstock.rewriting import sharded
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+AGAIN: dict[type, str] = {  # where it is a worker that failed, and the item is to blame
+    WorkerDied: "to see it in line, which will end that process, too",
+    ItemTimeout: "to see it in line, for as long as it takes",
+}
 
 
 def check_position(node: Node, epoch: int, position: Any) -> None:
@@ -49,6 +55,8 @@ def check_position(node: Node, epoch: int, position: Any) -> None:
         cursor = Reading(Plan(node), epoch).start(node, position)
         fits = cursor.position() == position
         cursor.close()
+    except StateError:  # says more than that it does not fit
+        raise
     except (TypeError, ValueError, IndexError):
         fits = False
     if not fits:
@@ -85,6 +93,7 @@ class Engine:
         self.session: Session | None = None
         self.desk: Desk | None = None
         self.tally = Tally()
+        self.omissions: dict[int, Omissions] = {}  # of the epoch that is being read, and of the next
         self.owner = os.getpid()
         self.closed = False
 
@@ -92,12 +101,14 @@ class Engine:
         """Return the reading of an epoch; start the workers if they have not been."""
         if self.closed:
             raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
+        omissions = self.omissions.setdefault(epoch, Omissions())
+        omissions.again()
         if not self.executor.count:
-            return Reading(self.work.plan, epoch, hear=self.tally.hear)
+            return Reading(self.work.plan, epoch, hear=omissions.hear)
         if self.session is None or self.desk is None:
             self.session = self.executor.start(self.work)
             self.desk = Desk(self.session, self.limits, self.tally)
-        return Afar(self.work.plan, epoch, self.desk, self.executor.count)
+        return Afar(self.work.plan, epoch, self.desk, self.executor.count, omissions.hear)
 
     def close(self) -> None:
         """End the workers."""
@@ -155,6 +166,7 @@ class Loader(Generic[T]):
         self._engine = Engine(Work(part, checked_timeout(timeout)), executor, limits)
         self._epoch = 0
         self._position: Any = None
+        self._front: Any = None  # where the next epoch begins, if that is not simply the front
         self._resumed = False
         self._iterator: weakref.ref[Epoch[T]] | None = None
         self._primed: tuple[int, Cursor] | None = None  # the next epoch, begun while this one ends
@@ -170,7 +182,7 @@ class Loader(Generic[T]):
             raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
         if self._position is not None and not self._resumed:  # the one before was left in its middle
             self._epoch += 1
-            self._position = None
+            self._position = self._front = None
         self._resumed = False
         epoch = Epoch(self)
         self._iterator = weakref.ref(epoch)
@@ -214,7 +226,7 @@ class Loader(Generic[T]):
         """
         current = self._iterator() if self._iterator is not None else None
         position = self._position if current is None else current.position
-        return states.state(self._node, self._epoch, position)
+        return states.state(self._node, self._epoch, self._front if position is None else position)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a state: the next iteration yields what was left of its epoch.
@@ -227,7 +239,8 @@ class Loader(Generic[T]):
             check_position(self._node, epoch, position)
         self._abandon()
         self._drop_primed()
-        self._epoch, self._position, self._resumed = epoch, position, True
+        self._engine.omissions.clear()
+        self._epoch, self._position, self._front, self._resumed = epoch, position, None, True
 
     # -- the workers
 
@@ -247,6 +260,7 @@ class Loader(Generic[T]):
             pipeline=line(self._node),
             executor=engine.executor,
             tally=engine.tally,
+            omissions=engine.omissions.get(self._watch.epoch) or Omissions(),
             replaced=engine.session.replaced if engine.session is not None else engine.tally.replaced,
         )
 
@@ -256,6 +270,7 @@ class Loader(Generic[T]):
         self._finalizer()
         if current is not None:
             current.close()
+        self._engine.work.plan.let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -286,7 +301,9 @@ class Epoch(Iterator[T]):
         self._ready: Iterator[T] = iter(())
         self._lock = threading.RLock()  # threads may share an iteration: each item goes to one of them
         self._afar = self._engine.executor.count > 0
-        self._watch.begin(loader.epoch)
+        self._watch.begin(loader.epoch, self._engine.tally)
+        for before in [epoch for epoch in self._engine.omissions if epoch < loader.epoch]:
+            del self._engine.omissions[before]
 
     def __next__(self) -> T:
         value: T
@@ -342,7 +359,7 @@ class Epoch(Iterator[T]):
             try:
                 self._cursor = read.start(self._engine.work.root, position)
             except (TypeError, ValueError, IndexError) as error:
-                if position is None:
+                if position is None or isinstance(error, StateError):
                     raise
                 raise StateError(f"The state's position does not fit this pipeline: {short(position)}.") from error
         return self._cursor
@@ -363,23 +380,28 @@ class Epoch(Iterator[T]):
         loader, cursor = self._loader, self._cursor
         assert cursor is not None
         planned, reached = loader._node.length(), cursor.position()  # noqa: SLF001
+        onward = cursor.onward()
         self._over = self._finished = True
         self._let_go(finished=True)
         if loader._node.positional and reached != planned:  # noqa: SLF001
             raise LedgerError(f"the epoch ended at item {reached} of {planned}: a fault of Penstock. Please report it.")
         loader._epoch += 1  # noqa: SLF001
-        loader._position = None  # noqa: SLF001
+        loader._position, loader._front = None, onward  # noqa: SLF001
 
     def _fail(self, error: BaseException) -> None:
         """Give up what is under way, and say how the error can be seen again."""
         loader = self._loader
         self._let_go()
-        if isinstance(error, Exception) and not isinstance(error, (ArgumentError, ClosedError, WorkerError)):
+        blamed = getattr(error, "_penstock_blamed", None) is not None  # a user's SystemExit is, a Ctrl-C is not
+        if (blamed or isinstance(error, Exception)) and not isinstance(error, (ArgumentError, ClosedError)):
+            words = AGAIN.get(type(error), "" if isinstance(error, WorkerError) else "to see it again, in line")
+            if not words:
+                return
             at = loader._position  # noqa: SLF001
             how = f"dataset.epoch({loader.epoch})[{at or 0}]"
             if not loader._node.positional:  # noqa: SLF001
                 how = f"next(dataset.resume({{'epoch': {loader.epoch}, 'position': {at!r}}}))"
-            error.add_note(f"penstock: to see it again, in line: {how}")
+            error.add_note(f"penstock: {words}: {how}")
 
     def _let_go(self, *, finished: bool = False) -> None:
         """Close the cursor; unless it came to its end, give up also what was begun for the next epoch."""

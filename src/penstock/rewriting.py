@@ -8,10 +8,8 @@ from typing import Any
 from penstock.errors import ArgumentError
 from penstock.graph.node import Node, ordered
 from penstock.graph.policy import Policy
-from penstock.operations.batch import Batch
-from penstock.operations.filter import Filter
+from penstock.operations.join import Zip
 from penstock.operations.on_error import OnError
-from penstock.operations.unbatch import Unbatch
 
 
 def sharded(node: Node, rank: int, world: int) -> Node:
@@ -20,14 +18,14 @@ def sharded(node: Node, rank: int, world: int) -> Node:
     Raises:
         ArgumentError: there is no batch step to divide.
     """
-    if isinstance(node, Batch):
-        return dataclasses.replace(node, part=(rank, world))
+    if makes_batches(node):
+        return dataclasses.replace(node, part=(rank, world))  # type: ignore[call-arg]
     if len(node.sources) != 1:
         raise ArgumentError(
             f"shard=({rank}, {world}): there is no batch() whose rows could be divided over the ranks. "
             "Add .batch(n) to the dataset, where n counts the rows of all ranks together."
         )
-    if isinstance(node, (Filter, Unbatch)) or (isinstance(node, OnError) and not node.positional):
+    if node.uneven:
         raise ArgumentError(
             f"shard=({rank}, {world}): {node.label()} stands behind the batch whose rows are divided, and may leave "
             "ranks with different numbers of items. Put it before batch()."
@@ -36,24 +34,42 @@ def sharded(node: Node, rank: int, world: int) -> Node:
 
 
 def guarded(root: Node, policy: Policy) -> Node:
-    """Return a description with a policy in front of every batch, and behind the last function of the user."""
+    """Return a description with a policy in front of every step that an error must not reach, and at the end.
+
+    Those are the steps that make batches, and those that are read from the front in the caller: a batch fails as a
+    whole, and a cursor that has failed cannot go on with the next item. Only the parts of a zip stay as they are,
+    because an item that is left out of one would shift all others against it.
+    """
     made: dict[int, Node] = {}
     for node in ordered(root):
+
+        def below(source: Node, node: Node = node) -> Node:
+            needed = wants_guards(node) and needs_guard(source)
+            return OnError(made[id(source)], policy) if needed else made[id(source)]
+
         changes: dict[str, Any] = {}
         for name in ("input", "inputs"):
             value = getattr(node, name, None)
             if isinstance(value, Node):
-                changes[name] = made[id(value)]
+                changes[name] = below(value)
             elif isinstance(value, tuple):
-                changes[name] = tuple(made[id(source)] for source in value)
-        if isinstance(node, Batch) and needs_guard(node.input):
-            changes["input"] = OnError(changes["input"], policy)
+                changes[name] = tuple(map(below, value))
         made[id(node)] = dataclasses.replace(node, **changes)
     return OnError(made[id(root)], policy) if needs_guard(root) else made[id(root)]
 
 
+def wants_guards(node: Node) -> bool:
+    """Tell whether errors are to be dealt with before they reach a step."""
+    return makes_batches(node) or not (node.positional or node.elementwise or isinstance(node, Zip))
+
+
+def makes_batches(node: Node) -> bool:
+    """Tell whether a step makes batches whose rows can be divided over ranks."""
+    return any(f.name == "part" for f in dataclasses.fields(node))
+
+
 def needs_guard(node: Node) -> bool:
-    """Tell whether a user's function runs in a step, or before it down to the batch before."""
-    if isinstance(node, (Batch, OnError)):
+    """Tell whether a user's function runs in a step, or before it down to the guard before."""
+    if isinstance(node, OnError) or (node.sources and wants_guards(node)):
         return False
     return not node.pure or any(needs_guard(source) for source in node.sources)

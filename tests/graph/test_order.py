@@ -94,6 +94,24 @@ def test_answers_cannot_be_spoiled():
     assert np.array_equal(asked.many(places), first)
 
 
+@given(st.sampled_from([1, 2, 100, TABLE, *LARGE, 10**9, 2**32 + 1, 10**12, 2**62]), KEYS, st.data())
+def test_find_is_the_reverse(n, key, data):
+    """The place that is found for a position is the one at which it stands."""
+    place = data.draw(st.integers(0, n - 1))
+    asked = Order(n, key)
+    position = asked.one(place) if n > TABLE else int(asked.many(np.array([place]))[0])
+    assert asked.find(position) == place
+
+
+@pytest.mark.parametrize("n", [50, *LARGE])
+def test_lanes_and_blocks_have_orders_of_their_own(n):
+    """Several orders of one operation in one epoch have nothing in common."""
+    orders = [Order(n, (0, 1, 0), *which).many(np.arange(n)) for which in [(), (1,), (2,), (1, 1), (1, 2), (0, 1)]]
+    for a, b in itertools.combinations(orders, 2):
+        assert abs(np.corrcoef(a, b)[0, 1]) < 5 / np.sqrt(n)
+        assert (a == b).sum() < 12
+
+
 def test_memory_is_bounded():
     """An order of 10**12 keeps and takes less than 2 MiB, wherever it is read."""
     asked = Order(10**12, (0, 1, 0))

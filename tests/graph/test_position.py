@@ -197,3 +197,31 @@ def test_lines_name_their_inputs():
         "map(str) of 0",
         "zip() of 1, 2",
     ]
+
+
+def test_a_mix_is_listed_without_its_members():
+    """Members of a mix may come and go, so they are not among the steps; steps behind are, and count from the mix."""
+    a, b = ps.range(9).shuffle(), ps.range(5)
+    assert pipeline(ps.mix([a, b], weights=[1, 2]).batch(2).node) == ["mix(how='exact', stop='first')", "batch(2)"]
+    shared = ps.zip(ps.mix([a, b]), a)
+    assert pipeline(shared.node) == ["mix(how='exact', stop='first')", "range(9)", "shuffle()", "zip() of 0, 2"]
+
+
+def test_a_mix_behind_which_items_are_read_again_is_listed_whole():
+    """Where a step behind it reads again, a mix is listed with weights, members and names."""
+    a, b = ps.range(9), ps.range(5)
+    one, two = (ps.mix({name: a, "b": b}).shuffle(window=4) for name in ("a", "x"))
+    assert pipeline(one.node)[:2] == ["range(9)", "range(5)"]
+    assert pipeline(one.node)[2].startswith("mix() ")
+    assert pipeline(one.node) != pipeline(two.node)
+    assert pipeline(one.node) != pipeline(ps.mix({"a": a, "b": b}, temperature=2).shuffle(window=4).node)
+
+
+def test_positions_may_be_dicts_by_name():
+    """Dicts of plain positions are plain; names are words."""
+    from penstock.graph.position import plain
+
+    assert plain({"a": [1, None, {"b": 2}]})
+    assert not plain({1: 2})
+    assert not plain({"a": "x"})
+    assert not plain({"a": -1})

@@ -139,3 +139,42 @@ def test_a_broken_origin_does_not_hide_the_error():
     with pytest.raises(OSError, match="torn") as caught:
         ps.Sequence(Nameless(3)).map(bad)[1]
     assert "item 1 of map(bad)" in caught.value.__notes__[0]
+
+
+def test_what_is_keyed_is_made_once_and_kept_for_a_while():
+    """What depends on (seed, operation, epoch) is made once for each; of large things only few are kept."""
+    dataset = ps.range(9).seed(3).shuffle()
+    plan = Plan(dataset.node)
+    made = []
+
+    def make(word, key):
+        made.append((word, key))
+        return word, key
+
+    for epoch in (0, 0, 1, 1, 0, 2, 0):
+        assert Reading(plan, epoch).keyed(plan.root, make, "a", kept=2) == ("a", (3, 2, epoch))
+    assert [key[2] for _, key in made] == [0, 1, 2, 0]
+    assert Reading(plan).keyed(plan.root, make, "b", kept=2)[0] == "b"
+
+
+def test_keys_within_independent_inputs_depend_on_their_names():
+    """Within a mix, draws are keyed by the member's name and the step's number in it; outside, by the step's number."""
+
+    def words(**members):
+        plan = Plan(ps.mix(members).shuffle(window=3).node)
+        return {node.label(): word for node, word in zip(plan.nodes, plan.words, strict=True)}
+
+    one = words(a=ps.range(9).map(abs), b=ps.range(8).map(str))
+    two = words(c=ps.range(7), b=ps.range(8).map(str))
+    assert one["map(str)"] == two["map(str)"] > 1 << 63
+    assert one["map(abs)"] != one["map(str)"]
+    assert one["range(9)"] != one["range(8)"] != two["range(7)"]
+    assert one["shuffle(window=3)"] == two["shuffle(window=3)"] == 1
+
+
+def test_rounds_within_endless_rounds_have_epochs_of_their_own():
+    """However deep endless repetitions stand within one another, each round has a number that keys can hold."""
+    inner = ps.range(5).shuffle().repeat().filter(bool).take(7)
+    outer = inner.repeat().take(20).repeat()
+    rounds = [tuple(itertools.islice(outer.epoch(epoch), 20)) for epoch in (0, 1, 2, 2**20)]
+    assert len(set(rounds)) == 4

@@ -381,3 +381,93 @@ def test_draws_do_not_depend_on_the_shard():
 def test_label(dataset, label):
     """A batch is printed as it was written."""
     assert dataset.node.label() == label
+
+
+# ------------------------------------------------------------------------------------------------------- padded
+
+
+def named(x):
+    """Return an item with a name for its field."""
+    return {"x": x, "name": str(x)}
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        ps.range(0).batch(3, last="pad"),
+        ps.range(1).batch(3, last="pad"),
+        ps.range(9).batch(3, last="pad"),
+        ps.range(10).batch(4, last="pad", fill=-1),
+        ps.range(10).shuffle().map(named).batch(4, last="pad", mask="real"),
+        ps.arrays(x=np.arange(10), y=np.array(list("abcdefghij"))).shuffle().batch(4, last="pad"),
+        ps.arrays(x=np.arange(10), y=np.arange(10.0)).batch(4, last="pad", fill={"x": 0, "y": 0.0}),
+        ps.stream(range(10)).batch(4, last="pad"),
+        ps.stream([]).batch(4, last="pad"),
+        ps.range(5).repeat().batch(3, last="pad"),
+        ps.range(5).batch(3, last="pad", collate=list),
+    ],
+    ids=repr,
+)
+def test_contract_of_padding(dataset):
+    """Every promise of a description holds where the last batch is padded."""
+    check_dataset(dataset, limit=20)
+
+
+@given(st.integers(0, 40), st.integers(1, 12), st.booleans())
+def test_padded_batches_are_full_and_masked(n, size, stream):
+    """Every batch has its size, the mask tells what is real, and what pads are copies of the last item."""
+    dataset = (ps.stream(range(n)) if stream else ps.range(n)).batch(size, last="pad")
+    found = list(dataset)
+    assert all(batch.shape == mask.shape == (size,) for batch, mask in found)
+    assert [x for batch, mask in found for x in batch[mask].tolist()] == list(range(n))
+    assert all((batch[~mask] == n - 1).all() for batch, mask in found)
+
+
+@pytest.mark.parametrize(
+    "base", [ps.arrays(x=np.arange(5, dtype=np.int16)), ps.range(5).map(lambda x: {"x": np.int16(x)})]
+)
+def test_the_mask_of_dicts_is_a_field(base):
+    """Dicts get a field more, in every batch; types stay as they are; fill takes the place of copies."""
+    first, last = base.batch(3, last="pad")
+    assert list(first) == list(last) == ["x", "mask"]
+    assert first["mask"].all()
+    assert last["mask"].tolist() == [True, True, False]
+    assert last["x"].tolist() == [3, 4, 4]
+    assert last["x"].dtype == np.int16
+    other = base.batch(3, last="pad", mask="real", fill={"x": np.int16(-1)})[1]
+    assert other["x"].tolist() == [3, 4, -1]
+    assert other["x"].dtype == np.int16
+    assert "real" in other
+
+
+def test_a_field_that_is_called_like_the_mask_is_refused():
+    """A field of the items is never overwritten by the mask."""
+    with pytest.raises(CollateError, match="'mask' already"):
+        list(ps.range(3).map(lambda x: {"mask": x}).batch(2, last="pad"))
+
+
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(1, 4), st.booleans(), st.booleans())
+def test_padded_parts_are_equal(n, size, world, stream, keyed):
+    """All ranks get parts of the same size, and these put together are the padded batches, mask and all."""
+    base = ps.stream(range(n)) if stream else ps.range(n)
+    base = base.map(lambda x: {"x": x}) if keyed else base
+    size *= world
+    dataset = base.batch(size, last="pad")
+    ranks = []
+    for rank in range(world):
+        with dataset.loader(shard=(rank, world)) as loader:
+            ranks.append(list(loader))
+    for batches in zip(dataset, *ranks, strict=True):
+        whole, *parts = [tuple(b.values()) for b in batches] if keyed else batches
+        for k in range(2):
+            assert all(len(part[k]) == size // world for part in parts)
+            assert np.concatenate([part[k] for part in parts]).tolist() == whole[k].tolist()
+
+
+@pytest.mark.parametrize(
+    "options", [{"mask": "m"}, {"fill": 0}, {"last": "pad", "mask": ""}, {"last": "pad", "mask": 3}]
+)
+def test_options_of_padding_are_checked(options):
+    """A mask or a filling without padding would have no effect, so it is refused, like a name that is none."""
+    with pytest.raises((ArgumentError, TypeError), match="mask"):
+        ps.range(3).batch(2, **options)

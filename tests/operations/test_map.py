@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import copy
+import dataclasses
 import functools
 import inspect
 import operator
+import pickle
+import types
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -356,3 +362,217 @@ def test_a_long_chain_can_be_read():
     assert dataset.batch(3)[0].tolist() == [300, 301, 302]
     assert repr(dataset)
     assert hash(dataset) == hash(dataset)
+
+
+# ------------------------------------------------------------------------------------- fields, probability, starmap
+
+
+class Point(NamedTuple):
+    """A named tuple."""
+
+    x: int
+    y: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixel:
+    """A dataclass."""
+
+    row: int
+    column: int
+
+
+def crop(x, rng):
+    """Return an item and where it was cut."""
+    return x, int(rng.integers(1000))
+
+
+def dicts(n):
+    """Return dicts of three fields."""
+    return ps.range(n).map(lambda k: {"a": k, "b": 10 * k, "c": "left"})
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        dicts(9).map(plus_one, at="a"),
+        dicts(9).map(crop, at=("b", "a"), rng=True, p=0.5).batch(4, collate=list),
+        dicts(0).map(plus_one, at="a"),
+        ps.range(1).map(plus_one, p=0.5),
+        ps.range(30).seed(3).shuffle().map(plus_one, p=0.3).map(crop, rng=True, p=0.7).map(str),
+        ps.range(7).repeat().map(crop, rng=True, p=0.5),
+        ps.stream([{"a": 1}, {"a": 2}]).map(crop, at="a", rng=True, p=0.5),
+        ps.range(20).filter(lambda x: x % 3).map(crop, rng=True, p=0.5),
+        ps.zip(ps.range(6), ps.range(6)).starmap(operator.add),
+        ps.stream([(1, 2), (3, 4)]).starmap(lambda a, b, rng: (a + b, float(rng.random())), rng=True),
+    ],
+    ids=repr,
+)
+def test_contract_of_what_is_said_beside_the_function(dataset):
+    """Every promise of a description holds with fields, probabilities and starmap in it."""
+    check_dataset(dataset, limit=20)
+
+
+def test_fields_in_processes():
+    """Fields and probabilities are the same in other processes."""
+    dataset = dicts(40).map(crop, at=("a", "b"), rng=True, p=0.5).batch(8, collate=list)
+    with dataset.loader(workers=ps.Processes(2)) as loader:
+        assert list(loader) == list(dataset)
+
+
+@pytest.mark.parametrize(
+    ("item", "at", "expected"),
+    [
+        ({"x": 1, "y": 2}, "y", {"x": 1, "y": 3}),
+        ({0: 1, "y": 2}, 0, {0: 2, "y": 2}),
+        (collections.OrderedDict(b=1, a=2), ("a", "b"), collections.OrderedDict(b=2, a=3)),
+        (types.MappingProxyType({"x": 1}), "x", {"x": 2}),
+        ((1, 2, 3), 0, (2, 2, 3)),
+        ((1, 2, 3), (-1, 0), (2, 2, 4)),
+        ([1, 2, 3], 1, [1, 3, 3]),
+        (Point(1, 2), "y", Point(1, 3)),
+        (Point(1, 2), 0, Point(2, 2)),
+        (Pixel(1, 2), ("row", "column"), Pixel(2, 3)),
+    ],
+)
+def test_a_field_is_replaced_in_a_new_item(item, at, expected):
+    """The function is applied to the fields, the rest and the type stay, and what was handed in is not changed."""
+    before = copy.copy(item) if not isinstance(item, types.MappingProxyType) else dict(item)
+    made = ps.items([item]).map(plus_one, at=at)[0]
+    assert made == expected
+    assert type(made) is type(expected)
+    assert item == before
+    assert made is not item
+
+
+@pytest.mark.parametrize(
+    ("item", "at", "words"),
+    [
+        ({"image": 1, "label": 2}, "imgae", ["'imgae'", "dict", "'image', 'label'"]),
+        ({}, "x", ["'x'", "none"]),
+        ((1, 2), 2, ["2", "tuple", "0, 1"]),
+        ((1, 2), "x", ["'x'", "0, 1"]),
+        ([1], -2, ["-2", "list"]),
+        (Point(1, 2), "z", ["'z'", "Point", "'x', 'y'"]),
+        (Pixel(1, 2), 0, ["0", "Pixel", "'row', 'column'"]),
+        (3, "x", ["3 (int)", "no fields"]),
+        (np.zeros(3), 0, ["ndarray", "no fields"]),
+    ],
+)
+def test_a_missing_field_is_named(item, at, words):
+    """A field that an item lacks is an error that names it, those that are there, and the item."""
+    error, notes = failure(lambda: ps.items([item]).map(plus_one, at=at)[0])
+    assert isinstance(error, (ValueError, TypeError))
+    for word in words:
+        assert word in str(error), str(error)
+    assert "item 0 of map(plus_one, at=" in notes
+
+
+def test_fields_share_their_draws():
+    """Image and mask are cut alike: each field's generator draws the same, and each is a generator of its own."""
+    dataset = dicts(30).map(crop, at=("a", "b"), rng=True)
+    made = list(dataset)
+    assert all(item["a"][1] == item["b"][1] for item in made)
+    assert len({item["a"][1] for item in made}) > 20
+    one = list(dicts(30).map(crop, at="b", rng=True))
+    assert [item["b"] for item in one] == [item["b"] for item in made]
+
+
+def test_a_probability_applies_to_its_share():
+    """With p, about that share of the items goes through the function, another part in every epoch; 0 is none, 1 all."""
+    dataset = ps.range(4000).map(lambda x: -1, p=0.25)
+    share = [x == -1 for x in dataset]
+    assert abs(np.mean(share) - 0.25) < 0.04
+    assert share != [x == -1 for x in dataset.epoch(1)]
+    assert list(ps.range(50).map(lambda x: -1, p=0)) == list(range(50))
+    assert list(ps.range(50).map(lambda x: -1, p=1)) == [-1] * 50
+
+
+def test_a_probability_is_independent_of_the_draws():
+    """Whether the function is applied says nothing about what it draws."""
+    dataset = ps.range(6000).map(draw, rng=True, p=0.5)
+    drawn = [x[1] for x in dataset if isinstance(x, tuple)]
+    assert abs(np.mean(drawn) - 0.5) < 0.03
+    assert abs(np.std(drawn) - 12**-0.5) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("make", "label"),
+    [
+        (lambda d: d.map(plus_one, at="image"), "map(plus_one, at='image')"),
+        (lambda d: d.map(plus_one, at=["a", 0], p=0.5), "map(plus_one, at=('a', 0), p=0.5)"),
+        (lambda d: d.map(draw, p=1, rng=True), "map(draw, p=1, rng=True)"),
+        (lambda d: d.starmap(divmod), "starmap(divmod)"),
+        (lambda d: d.starmap(draw, rng=True), "starmap(draw, rng=True)"),
+    ],
+)
+def test_label_says_all(make, label):
+    """The label is what the user wrote, so a state of another field or probability is refused."""
+    assert make(ps.range(3)).node.label() == label
+
+
+def test_starmap_is_the_function_of_the_entries():
+    """Starmap calls function(*item), blames itself for errors, and follows its own policy."""
+    pairs = ps.zip(ps.range(5), ps.range(5))
+    assert list(pairs.starmap(lambda a, b: a * b)) == [0, 1, 4, 9, 16]
+    error, notes = failure(lambda: pairs.starmap(divmod)[0])
+    assert isinstance(error, ZeroDivisionError)
+    assert "item 0 of starmap(divmod)" in notes
+    assert list(pairs.starmap(divmod, on_error="skip")) == [(1, 0)] * 4
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda d: d.map(plus_one, at=1.5), TypeError, ["map()", "at", "1.5 (float)", "'image'"]),
+        (lambda d: d.map(plus_one, at=True), TypeError, ["map()", "at", "True"]),
+        (lambda d: d.map(plus_one, at=()), ValueError, ["map()", "at", "no field"]),
+        (lambda d: d.map(plus_one, at=("a", "a")), ValueError, ["map()", "twice"]),
+        (lambda d: d.map(plus_one, p=1.5), ValueError, ["map()", "p", "1.5", "0 to 1"]),
+        (lambda d: d.map(plus_one, p=-0.1), ValueError, ["map()", "p", "-0.1"]),
+        (lambda d: d.map(plus_one, p="half"), TypeError, ["map()", "p", "'half'"]),
+        (lambda d: d.map(plus_one, p=True), TypeError, ["map()", "p", "True"]),
+        (lambda d: d.map(plus_one, p=float("nan")), ValueError, ["map()", "nan"]),
+        (lambda d: d.map(draw), TypeError, ["map()", "draw", "rng", "map(draw, rng=True)"]),
+        (lambda d: d.starmap(3), TypeError, ["starmap()", "3 (int)"]),
+    ],
+)
+def test_mistakes_beside_the_function(call, kind, words):
+    """What cannot be a field, a probability or a function without its generator is refused when it is written."""
+    with pytest.raises(kind) as caught:
+        call(ps.range(3))
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+
+
+@pytest.mark.parametrize("function", [lambda rng: rng, lambda x, rng=None: x, lambda *rng: rng, lambda **rng: rng, abs])
+def test_functions_that_do_not_need_a_generator(function):
+    """A parameter that only happens to be called rng, or may be left out, asks for nothing."""
+    ps.range(3).map(function)
+
+
+def test_starmap_may_fill_what_is_called_rng():
+    """An entry of the item may be meant for a parameter called rng; one that takes no place has to be handed over."""
+    assert list(ps.items([(1, 2)]).starmap(lambda x, rng: x + rng)) == [3]
+    with pytest.raises(TypeError, match="rng=True"):
+        ps.items([(1, 2)]).starmap(lambda x, y, *, rng: x)
+
+
+def test_behind_batches_the_ranks_still_divide_them():
+    """Steps behind a batch, enumerate and shard among them, leave its rows to be divided over the ranks."""
+    dataset = ps.range(24).batch(4).enumerate().shard(0, 3, last="drop")
+    with dataset.loader(shard=(1, 2)) as loader:
+        assert [(n, b.tolist()) for n, b in loader] == [(0, [2, 3]), (3, [14, 15])]
+
+
+def test_a_map_with_fields_travels_after_it_was_read():
+    """What is worked out when a map is read first does not keep it from being pickled."""
+    dataset = dicts_of_module().map(plus_one, at="a").starmap(operator.add)
+    with pytest.raises(TypeError):
+        dataset[0]
+    assert pickle.loads(pickle.dumps(dataset)) == dataset
+
+
+def dicts_of_module():
+    """Return dicts, without a function that cannot be pickled."""
+    return ps.items([{"a": 1}])

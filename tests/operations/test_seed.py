@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock as ps
-from penstock.errors import ArgumentTypeError
+from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.testing import check_dataset
 
 
@@ -80,6 +80,10 @@ def test_of_a_zip_each_branch_has_its_own():
         (ps.range(9).shuffle().batch(2), "shuffle()"),
         (ps.range(9).map(draw, rng=True), "map(draw, rng=True)"),
         (ps.range(9).filter(bool).map(draw, rng=True).prefetch(2), "map(draw, rng=True)"),
+        (ps.range(9).shuffle(window=3), "shuffle(window=3)"),
+        (ps.range(9).sample(), "sample()"),
+        (ps.range(9).reuse(2, window=3), "reuse(2, window=3)"),
+        (ps.mix([ps.range(9)], how="random"), "mix(how='random')"),
         (ps.zip(ps.range(9), ps.range(9).shuffle()), "shuffle()"),
         (ps.zip(ps.range(9).seed(1), ps.range(9).shuffle()), "shuffle()"),
         (ps.concat(ps.range(9).shuffle(), ps.range(9).seed(1)), "shuffle()"),
@@ -92,6 +96,13 @@ def test_a_seed_behind_an_unseeded_random_step_is_refused(dataset, step):
         dataset.seed(5)
     assert f"seed(5) stands behind {step}" in str(caught.value)
     assert "before the first random step" in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "7", True, [1], np.random.default_rng(1), -1])
+def test_what_is_no_seed_is_refused(seed):
+    """A seed is a whole number from 0 up; anything else is refused with what it is for."""
+    with pytest.raises((ArgumentTypeError, ArgumentError), match=r"seed\(\): seed must be .* Choose any"):
+        ps.range(9).seed(seed)
 
 
 def test_label():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock as ps
-from penstock.errors import ArgumentTypeError
+from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.testing import check_dataset
 
 
@@ -92,3 +92,73 @@ def test_an_endless_sequence_is_refused():
     """An endless sequence has no permutation; the error says where the step belongs."""
     with pytest.raises(ArgumentTypeError, match=r"repeat\(\) has no end. Put shuffle\(\) before repeat\(\)"):
         ps.range(9).repeat().shuffle()
+
+
+# ------------------------------------------------------------------------------------------- blocks and ascending runs
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        ps.range(0).shuffle(block=4),
+        ps.range(1).shuffle(block=4),
+        ps.range(40).shuffle(block=4),
+        ps.range(41).shuffle(block=4, blocks=3),
+        ps.range(10**12).shuffle(block=1000, blocks=5),
+        ps.range(0).shuffle(ascending=4),
+        ps.range(43).shuffle(ascending=8),
+        ps.range(10**12).shuffle(ascending=64),
+        ps.range(43).shuffle(block=5, blocks=2, ascending=6),
+        ps.arrays(np.arange(60).reshape(30, 2)).shuffle(ascending=6).batch(6),
+        ps.range(7).shuffle(block=2, blocks=2).repeat(3),
+    ],
+    ids=repr,
+)
+def test_contract_of_other_orders(dataset):
+    """Every promise holds for shuffles of blocks and ascending ones."""
+    check_dataset(dataset, limit=30)
+
+
+def test_blocks_stay_together():
+    """Each group of places has whole blocks; with blocks=1 every block is read as a whole."""
+    order = np.array(list(ps.range(60).shuffle(block=5, blocks=1)))
+    groups = order.reshape(12, 5) // 5
+    assert (groups == groups[:, :1]).all()
+    assert sorted(groups[:, 0]) == list(range(12))
+    mixed = np.array(list(ps.range(60).shuffle(block=5, blocks=4))).reshape(3, 20) // 5
+    assert all(len(set(group)) == 4 for group in mixed.tolist())
+
+
+def test_ascending_runs_are_the_batches_of_the_plain_shuffle():
+    """With ascending, a batch has the same items as without, in the order of the source."""
+    plain = [batch.tolist() for batch in ps.range(50).shuffle().batch(8)]
+    assert [batch.tolist() for batch in ps.range(50).shuffle(ascending=8).batch(8)] == [sorted(b) for b in plain]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"block": 0}, ArgumentError, "block must be at least 1"),
+        ({"block": "4"}, ArgumentTypeError, "block must be a whole number"),
+        ({"block": 4, "blocks": 0}, ArgumentError, "blocks must be at least 1"),
+        ({"blocks": 4}, ArgumentError, "say how long they are"),
+        ({"ascending": 0}, ArgumentError, "ascending must be at least 1"),
+        ({"ascending": True}, ArgumentTypeError, "ascending must be a whole number"),
+    ],
+)
+def test_wrong_options(options, kind, words):
+    """What cannot be an order is refused with what to say."""
+    with pytest.raises(kind, match=words):
+        ps.range(9).shuffle(**options)
+
+
+def test_labels():
+    """Shuffles are printed as they were written."""
+    assert ps.range(9).shuffle(block=2, blocks=3).node.label() == "shuffle(block=2, blocks=3)"
+    assert ps.range(9).shuffle(ascending=3).node.label() == "shuffle(ascending=3)"
+
+
+def test_streams_are_told_of_windows():
+    """The error for a stream names the shuffle that streams have."""
+    with pytest.raises(ArgumentTypeError, match=r"shuffle\(block=2, blocks=16\): .* shuffle\(window=1000\)"):
+        ps.range(9).filter(bool).shuffle(block=2)

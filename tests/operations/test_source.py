@@ -47,6 +47,19 @@ class Bulk(Entries):
         return [{"x": i} for i in indices]
 
 
+class Torchlike:
+    """What PyTorch's map-style datasets are at least: a class with len and [i]."""
+
+    def __len__(self):
+        """Return the number of entries."""
+        return 7
+
+    def __getitem__(self, index):
+        """Return an entry, by a plain whole number only."""
+        assert type(index) is int
+        return {"x": np.full(2, index), "y": index}
+
+
 RECORDS = np.zeros(6, [("a", "i4"), ("b", "f8", 2)])
 RECORDS["a"] = range(6)
 
@@ -57,6 +70,10 @@ RECORDS["a"] = range(6)
         ps.range(0),
         ps.range(7),
         ps.range(10**15),
+        ps.range(3, 9),
+        ps.range(9, 3),
+        ps.range(20, -5, -7).shuffle().batch(2),
+        ps.range(-(10**15), 10**15, 3),
         ps.items([]),
         ps.items(["a", None, 3]),
         ps.items(("a", "b")),
@@ -64,6 +81,8 @@ RECORDS["a"] = range(6)
         ps.items(np.arange(6).reshape(3, 2)),
         ps.items(Entries(7)),
         ps.items(Entries(7)).shuffle().batch(3),
+        ps.items(Torchlike()),
+        ps.items(Torchlike()).shuffle().batch(3),
         ps.items(Bulk(7)),
         ps.items(Bulk(7)).shuffle().batch(3),
         ps.items(ps.range(7).shuffle()),
@@ -150,6 +169,50 @@ def test_a_getitems_that_stops_never_ends_the_epoch():
 
     with pytest.raises(Exception, match=r"StopIteration|Shaky"):
         list(ps.items(Shaky(6)).batch(2))
+
+
+def test_pytorchs_datasets():
+    """Map-style datasets of PyTorch, subsets of them and tensors are sequences; tensors become arrays in a batch."""
+    torch = pytest.importorskip("torch")
+    whole = torch.utils.data.TensorDataset(torch.arange(14).reshape(7, 2), torch.arange(7))
+    check_dataset(ps.items(whole).shuffle().batch(3))
+    check_dataset(ps.items(torch.utils.data.Subset(whole, [4, 2, 0])).batch(2))
+    x, y = ps.items(whole).batch(7)[0]
+    assert (x.shape, type(x), y.tolist()) == ((7, 2), np.ndarray, list(range(7)))
+
+
+def test_hugging_faces_datasets():
+    """A dataset of Hugging Face is a sequence of dicts, fetched many at once."""
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"x": list(range(7)), "name": list("abcdefg")})
+    assert ps.items(data)[3] == {"x": 3, "name": "d"}
+    check_dataset(ps.items(data).shuffle().batch(3))
+
+
+def test_grains_sources():
+    """A source and a MapDataset of Grain are sequences."""
+    grain = pytest.importorskip("grain")
+    check_dataset(ps.items(grain.sources.RangeDataSource(0, 9, 2)).shuffle().batch(3))
+    check_dataset(ps.items(grain.MapDataset.range(9).map(lambda x: x * 2)).batch(2))
+
+
+def test_seqtoolss_sequences():
+    """A sequence of SeqTools is a sequence."""
+    seqtools = pytest.importorskip("seqtools")
+    check_dataset(ps.items(seqtools.smap(lambda x: x * 2, list(range(7)))).shuffle().batch(3))
+
+
+# ---------------------------------------------------------------------------------------------------------- range
+
+
+@given(st.integers(-9, 9), st.integers(-9, 9), st.integers(-4, 4).filter(bool))
+def test_range_is_pythons(start, stop, step):
+    """With a start, an end and a step, it has the numbers of Python's range."""
+    dataset = ps.range(start, stop, step)
+    assert list(dataset) == list(range(start, stop, step))
+    assert len(dataset) == len(range(start, stop, step))
+    assert list(ps.range(start, stop)) == list(range(start, stop))
+    assert eval(dataset.node.label()) == range(start, stop, step)
 
 
 # --------------------------------------------------------------------------------------------------------- arrays

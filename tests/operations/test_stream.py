@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 import penstock as ps
-from penstock.errors import ArgumentTypeError, EndedQuietly
+from penstock.errors import ArgumentTypeError, EndedQuietly, StateError
 from penstock.testing import Scrambled, check_dataset
 
 
@@ -188,6 +188,199 @@ def test_a_function_that_returns_the_same_iterator_is_an_error():
         assert list(loader) == [1, 2, 3]
         with pytest.raises(ArgumentTypeError, match="iterator"):
             list(loader)
+
+
+# ------------------------------------------------------------------------------- sources that resume by themselves
+
+
+class Counter:
+    """An iterator that can say where it is."""
+
+    def __init__(self, n):
+        self.n = n
+        self.at = 0
+        self.steps = 0
+
+    def __iter__(self):
+        """Return itself."""
+        return self
+
+    def __next__(self):
+        if self.at == self.n:
+            raise StopIteration
+        self.at += 1
+        self.steps += 1
+        return self.at * 10
+
+    def state_dict(self):
+        """Return where it is."""
+        return {"at": self.at, "kind": "counter"}
+
+    def load_state_dict(self, state):
+        """Go there."""
+        assert state["kind"] == "counter"
+        self.at = state["at"]
+
+
+class Iterable:
+    """An iterable dataset with the state in itself, as PyTorch's and Hugging Face's have it."""
+
+    def __init__(self, n):
+        self.n = n
+        self.at = 0
+        self.epoch = 0
+
+    def set_epoch(self, epoch):
+        """Note the epoch."""
+        self.epoch = epoch
+
+    def __iter__(self):
+        """Go on where it is."""
+        while self.at < self.n:
+            self.at += 1
+            yield 100 * self.epoch + self.at
+
+    def state_dict(self):
+        """Return where it is."""
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        """Go there."""
+        self.at = state["at"]
+
+
+class Holder:
+    """An iterable whose iterators can say where they are, and count their steps."""
+
+    def __init__(self, n):
+        self.n = n
+        self.made = []
+
+    def __iter__(self):
+        """Make an iterator."""
+        self.made.append(Counter(self.n))
+        return self.made[-1]
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        ps.stream(Holder(9)),
+        ps.stream(Holder(0)),
+        ps.stream(Counter(9)),
+        ps.stream(Iterable(9)),
+        ps.stream(lambda: Counter(9)),
+        ps.stream(lambda: Iterable(9)),
+        ps.stream(Iterable(9)).filter(lambda x: x % 2).map(lambda x, rng: (x, rng.random()), rng=True).batch(2),
+        ps.stream(Counter(9)).map(float).prefetch(2).batch(4),
+        ps.zip(ps.stream(Holder(9)), ps.stream(Iterable(7))),
+        ps.stream(Iterable(4)).repeat(2),
+    ],
+    ids=repr,
+)
+def test_contract_of_sources_with_a_state(dataset):
+    """Every promise of a description holds over sources that resume by themselves; the description does not move."""
+    check_dataset(dataset, limit=12)
+    check_dataset(dataset, limit=3, epochs=(0,), executors=(ps.Threads(1),))
+
+
+@pytest.mark.parametrize("workers", [ps.Inline(), Scrambled()], ids=repr)
+def test_a_source_with_a_state_reads_nothing_again(workers):
+    """Resuming loads the state instead of reading again; the state stands in the position, as plain JSON."""
+    source = Holder(100)
+    dataset = ps.stream(source)
+    with dataset.loader(workers=workers) as loader:
+        assert list(itertools.islice(loader, 40))[-1] == 400
+        saved = loader.state_dict()
+    assert saved["position"] == [40, {"state": {"at": 40, "kind": "counter"}}]
+    with dataset.loader(workers=workers) as loader:
+        loader.load_state_dict(saved)
+        assert next(iter(loader)) == 410
+    assert source.made[-1].steps < 100
+    assert source.made[-1].at - source.made[-1].steps == 40
+
+
+def test_an_epoch_is_told_to_a_source_that_wants_to_know():
+    """set_epoch is called with the number of the epoch before it is read."""
+    with ps.stream(Iterable(3)).loader() as loader:
+        assert [list(loader) for _ in range(3)] == [[1, 2, 3], [101, 102, 103], [201, 202, 203]]
+
+
+def test_an_epoch_that_is_left_moves_nothing():
+    """The dataset that was given stays where it is, so that the next epoch begins at the front."""
+    source = Iterable(5)
+    with ps.stream(source).loader() as loader:
+        assert next(iter(loader)) == 1
+        assert list(loader) == [101, 102, 103, 104, 105]
+    assert (source.at, source.epoch) == (0, 0)
+
+
+def test_states_of_another_kind_are_refused():
+    """A state of a source that has none now, one that is no JSON, and one that the source refuses, are errors."""
+    state = {"epoch": 0, "position": [4, {"state": {"at": 4}}]}
+    with pytest.raises(StateError, match=r"stream\(numbers\) has no load_state_dict"):
+        list(ps.stream(numbers).resume(state))
+    with pytest.raises(StateError, match=r"load_state_dict\(\) of Counter refuses.*'kind'"):
+        list(ps.stream(Counter(9)).resume(state))
+
+    class Odd(Counter):
+        def state_dict(self):
+            return {"at": {self.at}}
+
+    with pytest.raises(ArgumentTypeError, match=r"state_dict\(\) of Odd must return plain JSON"):
+        list(ps.stream(Odd(9)))
+
+
+def test_a_source_that_cannot_be_copied_is_told():
+    """An iterable with a state that cannot be copied is refused, with the way that works."""
+
+    class Held(Iterable):
+        def __deepcopy__(self, memo):
+            raise TypeError("a socket")
+
+    with pytest.raises(ArgumentTypeError, match=r"cannot be copied: a socket\. Give the function that makes it"):
+        list(ps.stream(Held(3)))
+    assert list(ps.stream(lambda: Held(3))) == [1, 2, 3]
+
+
+def test_asking_again_in_line_replays():
+    """When a generator has failed, the same iteration tries again from where it stood; it does not end quietly."""
+    broken = [True]
+
+    def torn():
+        yield 1
+        if broken:
+            broken.pop()
+            raise OSError("torn")
+        yield 2
+
+    iterator = iter(ps.stream(torn))
+    assert next(iterator) == 1
+    with pytest.raises(OSError, match="torn"):
+        next(iterator)
+    assert list(iterator) == [2]
+
+
+def test_pytorchs_iterable_datasets():
+    """PyTorch's IterableDataset is a stream, and resumes by itself where it can."""
+    data = pytest.importorskip("torch.utils.data")
+
+    class Plain(data.IterableDataset):
+        def __iter__(self):
+            return iter(range(5))
+
+    class Stateful(Iterable, data.IterableDataset):
+        pass
+
+    check_dataset(ps.stream(Plain()), limit=6)
+    check_dataset(ps.stream(Stateful(5)), limit=6)
+
+
+def test_hugging_faces_iterable_datasets():
+    """A streaming dataset of Hugging Face is a stream, and resumes by its own state."""
+    datasets = pytest.importorskip("datasets")
+    streamed = datasets.Dataset.from_dict({"x": list(range(9))}).to_iterable_dataset(num_shards=3)
+    check_dataset(ps.stream(streamed), limit=12)
 
 
 def test_label():

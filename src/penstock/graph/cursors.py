@@ -138,6 +138,14 @@ class Counting(Cursor):
         """Return the count and the position below."""
         return [self.count, self.below.position()]
 
+    def starved(self) -> bool:
+        """Tell whether what is below must be waited for outside."""
+        return self.below.starved()
+
+    def interrupt(self) -> None:
+        """Let what is below stop waiting."""
+        self.below.interrupt()
+
     def close(self) -> None:
         """Close what is below."""
         self.below.close()
@@ -219,9 +227,11 @@ class Walk(Cursor):
 
 
 def weight(value: Any, depth: int = 4) -> int:
-    """Return the bytes of the arrays in an item, about: as deep as items usually are."""
+    """Return the bytes of the arrays and byte strings in an item, about: as deep as items usually are."""
     if isinstance(value, np.ndarray):
         return value.nbytes
+    if isinstance(value, (bytes, str)):
+        return len(value)
     if not depth or not isinstance(value, (dict, tuple, list)):
         return 0
     return sum(weight(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
@@ -285,6 +295,23 @@ class Spread(Cursor):
         """Return the element's position, the number of its items that are gone, and what was left out before it."""
         at = [self.before, self.taken] if self.left else [self.after, self.skip]
         return [*at, list(self.counts)] if self.chain.skips else at
+
+    def onward(self) -> Position:
+        """Return where the next epoch begins, if that is known below."""
+        below = self.below.onward()
+        return None if below is None else self.front(below)
+
+    def front(self, below: Position) -> Position:
+        """Return the position before the first item behind a position below."""
+        return [below, 0, [0] * len(self.counts)] if self.chain.skips else [below, 0]
+
+    def starved(self) -> bool:
+        """Tell whether no item is at hand, and what is below must be waited for outside."""
+        return not self.left and self.below.starved()
+
+    def interrupt(self) -> None:
+        """Let what is below stop waiting."""
+        self.below.interrupt()
 
     def close(self) -> None:
         """Close what is below."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +27,7 @@ from penstock.graph.policy import Skipped
 from penstock.graph.reading import Meter, Plan, Reading
 
 LISTED = 100  # items left out that a report lists
+REMEMBERED = 1 << 16  # items left out that are told from those of an earlier attempt: the first so many
 
 
 class Ticket(NamedTuple):
@@ -63,8 +65,8 @@ class Outcome(NamedTuple):
     """How long the work took."""
     nbytes: int = 0
     """Shared memory that the items hold."""
-    worker: int = 0
-    """Which worker did it."""
+    worker: int = -1
+    """Which worker did it; -1 where none did."""
     skips: Sequence[Skipped] = ()
     """What policies left out."""
 
@@ -196,12 +198,34 @@ class Tally:
         self.nbytes = 0
         self.full = 0  # how often the bytes, not the count, were the limit
         self.replaced = 0  # workers that died, as of the end of the session
-        self.skipped = 0  # items that policies left out …
-        self.listed: list[Skipped] = []  # … and the first of them
+
+
+class Omissions:
+    """What policies left out in one epoch of a loader.
+
+    An epoch may be read several times over the same stretch: behind an error, it goes on before the item that failed,
+    and steps that read ahead had been further. What was heard in an earlier attempt is not counted again.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.listed: list[Skipped] = []  # the first of them
+        self.seen: Counter[tuple[Any, ...]] = Counter()
+        self.attempt: Counter[tuple[Any, ...]] = Counter()
+
+    def again(self) -> None:
+        """Begin another attempt."""
+        self.attempt.clear()
 
     def hear(self, what: Skipped) -> None:
         """Note an item that a policy left out."""
-        self.skipped += 1
+        key = (what.epoch, what.operation, what.guard, what.item)
+        if len(self.seen) < REMEMBERED or key in self.seen:
+            self.attempt[key] += 1
+            if self.attempt[key] <= self.seen[key]:
+                return
+            self.seen[key] += 1
+        self.count += 1
         if len(self.listed) < LISTED:
             self.listed.append(what)
 

@@ -244,7 +244,7 @@ def _ragged(items: list[Any], field: str) -> str:
     place = next(k for k, i in enumerate(items) if i is other)
     return (
         f"{_where(field)}arrays of different shapes cannot be stacked: {first.shape} in the first item of the batch, "
-        f"{other.shape} in item {place}. Crop, resize or pad them to one shape in a map() before batch(), "
+        f"{other.shape} in item {place}. Pad them: collate=Pad(); crop or resize them in a map() before batch(); "
         "or keep the items: collate=list."
     )
 

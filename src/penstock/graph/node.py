@@ -14,17 +14,21 @@ elementwise work goes to the workers; sequential work runs once, in the caller.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 import numpy as np
 
+from penstock.errors import ArgumentTypeError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from penstock.graph.reading import Reading
 
@@ -105,6 +109,13 @@ class Node(ABC):
     site: Site | None = field(default=None, kw_only=True)
 
     elementwise: ClassVar[bool] = False
+    independent: ClassVar[bool] = False
+    """Whether the inputs may come and go: draws within one do not depend on the others, and the positions of this step
+    say which input is meant, by what ``input_names`` calls it, so states do not list the inputs' steps."""
+    rereads: ClassVar[bool] = True
+    """Whether resuming may read items of the input again; False where a position lies between two items of it."""
+    uneven = False
+    """Whether the items themselves decide how many this step leaves: two ranks, which see different rows, may differ."""
     pure = False
     """Whether this step runs nothing of the user's, so that nobody can tell when, or how many at once, it computes."""
 
@@ -142,6 +153,11 @@ class Node(ABC):
         return tuple(found)
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """What the inputs are called."""
+        return tuple(map(str, range(len(self.sources))))
+
+    @property
     def positional(self) -> bool:
         """Whether any item can be computed by its position alone."""
         return all(source.positional for source in self.sources)
@@ -170,6 +186,10 @@ class Node(ABC):
     def shipped(self) -> Node:
         """Return what travels to worker processes in place of this node: the same items, in a form that they share."""
         return self
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write an item through to where it comes from, as ``dataset[index] = value`` asks."""
+        raise refusal(self)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item at a position (a file's name, an index), for error messages."""
@@ -204,6 +224,26 @@ class Node(ABC):
         return f"<{self.label()}>"
 
 
+def refusal(node: Node) -> ArgumentTypeError:
+    """Return the error for a step that items cannot be written through."""
+    return ArgumentTypeError(
+        f"{node.label()} cannot be written through: what it gives is not where its source keeps it. "
+        "Assign to the dataset that stands before it."
+    )
+
+
+def check_writable(nodes: Iterable[Node]) -> None:
+    """Refuse steps that cannot be written through, before anything is: all that an item consists of, or nothing.
+
+    Raises:
+        ArgumentTypeError: names the step.
+    """
+    for root in nodes:
+        for node in ordered(root):
+            if type(node).assign is Node.assign:
+                raise refusal(node)
+
+
 @operation
 class Unchanged(Node):
     """A step that leaves every item as it is, and says something about how, or under what, they are read."""
@@ -211,6 +251,7 @@ class Unchanged(Node):
     input: Node
 
     pure = True
+    rereads = False
 
     def length(self) -> int | None:
         """Return the length of the input."""
@@ -224,6 +265,10 @@ class Unchanged(Node):
         """Return the input's items."""
         return read.gather(self.input, indices)
 
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write the input's item."""
+        read.assign(self.input, index, value)
+
 
 class Numbering(list["Node"]):
     """The nodes below and including a root, each once, sources first; a node's number keys its random draws.
@@ -233,7 +278,7 @@ class Numbering(list["Node"]):
     different numbers, so ``zip(x.map(f, rng=True), x.map(f, rng=True))`` makes two different views of one item.
     """
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, inside: Callable[[Node], bool] = lambda _: True) -> None:
         super().__init__()
         self.numbers: dict[int, int] = {}
         stack: list[tuple[Node, bool]] = [(root, False)]  # no recursion: a chain may be thousands of steps long
@@ -246,16 +291,41 @@ class Numbering(list["Node"]):
                 self.append(node)
             else:
                 stack.append((node, True))
-                stack.extend((source, False) for source in reversed(node.sources))
+                if inside(node):
+                    stack.extend((source, False) for source in reversed(node.sources))
 
     def index_of(self, node: Node) -> int:
         """Return the number of a node of this description."""
         return self.numbers[id(node)]
 
 
-def ordered(root: Node) -> Numbering:
-    """Return the nodes of a description, each once, sources first."""
-    return Numbering(root)
+def ordered(root: Node, inside: Callable[[Node], bool] = lambda _: True) -> Numbering:
+    """Return the nodes of a description, each once, sources first; only those sources that ``inside`` looks into."""
+    return Numbering(root, inside)
+
+
+def draw_words(root: Node, nodes: Numbering) -> list[int]:
+    """Return what stands for each node in the keys of random draws: its number, mostly.
+
+    Within an input that is independent of its neighbours it is a hash of that input's name and of the number within it.
+    """
+    found: dict[int, int] = {}
+    waiting: list[tuple[Node, Callable[[int], int]]] = [(root, lambda number: number)]
+    for top, word_of in waiting:  # grows while it is gone through
+        for number, node in enumerate(ordered(top, lambda node: not node.independent)):
+            if id(node) in found:
+                continue  # of two inputs that share a step, the first names it
+            word = found[id(node)] = word_of(number)
+            if node.independent:
+                for name, source in zip(node.input_names, node.sources, strict=True):
+                    waiting.append((source, partial(hashed, word, name)))
+    return [found[id(node)] for node in nodes]
+
+
+def hashed(word: int, name: str, number: int) -> int:
+    """Return a 64-bit hash, of which the highest bit is set: no number of a description is as large."""
+    digest = hashlib.blake2b(f"{word} {number} {name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") | 1 << 63
 
 
 class Cursor(ABC):
@@ -285,6 +355,17 @@ class Cursor(ABC):
     def exhausted(self) -> bool:
         """Tell whether all work of this epoch has been handed out, so that workers will soon be idle."""
         return False
+
+    def onward(self) -> Position:
+        """Return where the next epoch begins, if this one is over and that is not simply the front."""
+        return None
+
+    def starved(self) -> bool:
+        """Tell whether the next item must be waited for outside, by whoever fills a queue: nobody should look ahead."""
+        return False
+
+    def interrupt(self) -> None:
+        """Let a ``next`` that waits outside, in another thread, come to an end; nothing more will be asked."""
 
     def prime(self) -> None:
         """Let work begin that the first items will need, without waiting for it."""

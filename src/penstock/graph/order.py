@@ -27,31 +27,35 @@ BLOCK = 1 << 14  # this many places are computed at once and kept: vectors of th
 LANE = 1 << 61  # sets the words of an order apart from the draws of any item, whose part is far below this
 
 
-def words(key: tuple[int, int, int], count: int) -> NDArray[np.uint64]:
-    """Return ``count`` random 64-bit words that depend on (seed, operation, epoch) alone."""
+Key = tuple[int, int, int]  # the seed, what stands for the operation, the epoch
+
+
+def words(key: Key, count: int, lane: int = 0, block: int = 0) -> NDArray[np.uint64]:
+    """Return ``count`` random 64-bit words that depend on (seed, operation, epoch), a lane and a block alone."""
     seed, number, epoch = key
-    counter = np.array((0, LANE, epoch, 0), np.uint64)
+    counter = np.array((0, LANE + lane, epoch, block), np.uint64)
     return np.random.Philox(key=np.array((seed, number), np.uint64), counter=counter).random_raw(count)
 
 
 class Order:
     """One shuffled epoch: a permutation of ``range(n)`` that depends on its key alone.
 
-    Memory is a block of 2**14 places at the most, whatever n is.
+    Memory is a block of 2**14 places at the most, whatever n is. ``lane`` and ``block`` tell apart several orders that
+    one operation has in one epoch.
     """
 
-    def __init__(self, n: int, key: tuple[int, int, int]) -> None:
+    def __init__(self, n: int, key: Key, lane: int = 0, block: int = 0) -> None:
         self.n = n
         # The block and its beginning are one value: threads that share an order replace both at once.
         self._block: tuple[int, Vector] = (0, np.empty(0, np.int64))
         if n <= TABLE:
-            self._block = (0, np.argsort(words(key, n), kind="stable").astype(np.int64))
+            self._block = (0, np.argsort(words(key, n, lane, block), kind="stable").astype(np.int64))
             return
         bits = (n - 1).bit_length()
         self._mask = (1 << bits) - 1
         self._half = (bits + 1) // 2
         self._word: Any = np.uint32 if bits <= 32 else np.uint64
-        raw = [int(w) & self._mask for w in words(key, 2 * ROUNDS)]
+        raw = [int(w) & self._mask for w in words(key, 2 * ROUNDS, lane, block)]
         # A factor's top bit is set: a small one would leave the high bits nearly in order.
         self._keys = [(raw[2 * r], raw[2 * r + 1] | 1 | 1 << (bits - 1)) for r in range(ROUNDS)]
 
@@ -67,6 +71,18 @@ class Order:
                 place ^= place >> half
             if place < self.n:
                 return place
+
+    def find(self, position: int) -> int:
+        """Return the place at which a position stands: the reverse of ``one``."""
+        if self.n <= TABLE:
+            return int(np.flatnonzero(self._block[1] == position)[0])
+        mask, half = self._mask, self._half
+        while True:
+            for key, factor in reversed(self._keys):
+                position ^= position >> half  # its own reverse, because a half is at least half of the bits
+                position = (position * pow(factor, -1, mask + 1) & mask) ^ key
+            if position < self.n:
+                return position
 
     def many(self, places: range | Vector) -> Vector:
         """Return the positions that stand at many places."""

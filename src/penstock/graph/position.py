@@ -3,12 +3,18 @@
     {"penstock": 1, "pipeline": ["range(1000)", "shuffle()", "batch(64)"], "epoch": 3, "position": 7}
 
 The position is the root cursor's; it says nothing about workers, executors or ranks.
+
+Of a step whose inputs are independent (a mix), the list has the step itself and nothing before it: inputs may come and
+go between saving and loading, and so may their weights. Such a step's position names its inputs, with a check sum of
+each one's own steps and draws, so that an input that stays is known to be the same. That holds where every position of
+the steps behind lies between two items (``rereads`` is False). Behind others, what is read again would not be what was
+read before, so there a mix is listed with all that it is made of, and may not change.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -24,11 +30,14 @@ STEPS = 12  # of a longer pipeline, the first steps are kept as one check sum
 
 def pipeline(root: Node) -> list[str]:
     """Return what a state remembers of a description: a line for each step, sources first."""
-    numbers = ordered(root)
+    free = changeable(root)
+    numbers = ordered(root, lambda node: id(node) not in free)
     lines = []
     for number, node in enumerate(numbers):
-        inputs = [numbers.index_of(source) for source in node.sources]
+        inputs = [] if id(node) in free else [numbers.index_of(source) for source in node.sources]
         text = node.fingerprint()
+        if node.independent and id(node) not in free:
+            text = f"{node.label()} {digest(repr(node.input_names))}"
         if inputs not in ([], [number - 1]):
             text = f"{text} of {', '.join(map(str, inputs))}"
         lines.append(text if len(text) <= WIDTH else f"{text[: WIDTH - 10]}… {digest(text)}")
@@ -38,9 +47,24 @@ def pipeline(root: Node) -> list[str]:
     return lines
 
 
+def changeable(root: Node) -> set[int]:
+    """Return which steps (by id) have independent inputs, and no step behind them that reads items again."""
+    nodes = ordered(root)
+    below: set[int] = set()  # what some step reads again
+    for node in reversed(nodes):
+        if node.rereads or id(node) in below:
+            below.update(map(id, node.sources))
+    return {id(node) for node in nodes if node.independent and id(node) not in below}
+
+
 def digest(text: str) -> str:
     """Return eight hexadecimal digits that stand for a text."""
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def check_sum(node: Node, words: Iterable[int]) -> int:
+    """Return a number that stands for the steps of one input, and for what their draws are keyed by."""
+    return int(digest(repr((pipeline(node), list(words)))), 16)
 
 
 def state(root: Node, epoch: int, position: Any) -> dict[str, Any]:
@@ -71,7 +95,7 @@ def opened(root: Node, saved: object, *, brief: bool = False) -> tuple[int, Any]
         if position is not None and (type(position) is not int or not 0 <= position <= end_of(length)):
             raise StateError(f"The state's position must be one of {length} positions, not {short(position)}.")
     elif not plain(position):
-        raise StateError(f"The state's position must consist of whole numbers and lists, not {short(position)}.")
+        raise StateError(f"The state's position must consist of whole numbers, lists and dicts, not {short(position)}.")
     return epoch, position
 
 
@@ -93,7 +117,11 @@ def check_pipeline(root: Node, theirs: object) -> None:
 
 
 def plain(position: Any) -> bool:
-    """Tell whether a position is made of whole numbers that are not negative, None, and lists of such."""
+    """Tell whether a position is made of whole numbers that are not negative, None, and lists and dicts of such."""
     if isinstance(position, list):
         return all(map(plain, position))
+    if isinstance(position, dict):
+        if position.keys() == {"state"}:  # what a thing of the user's says of itself: JSON of any kind
+            return True
+        return all(isinstance(name, str) for name in position) and all(map(plain, position.values()))
     return position is None or (type(position) is int and position >= 0)

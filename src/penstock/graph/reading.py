@@ -11,21 +11,24 @@ random generators and shuffled orders, and writes on an error which item it came
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from penstock.errors import EndedQuietly
 from penstock.graph.cursors import Spread, Walk
-from penstock.graph.node import Cursor, Node, Place, ordered
+from penstock.graph.node import Cursor, Node, Place, draw_words, ordered
 from penstock.graph.order import Order
 from penstock.graph.policy import Skipped
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
 
-ORDERS = 64  # shuffled orders kept per process: those of one description, of this epoch and the next
+T = TypeVar("T")
+
+ORDERS = 64  # shuffled orders and the like kept per process: those of one description, of this epoch and the next
 
 
 class Plan:
@@ -40,19 +43,33 @@ class Plan:
             before = node.sources[0] if node.sources else None
             inherited = self.seeds[self.nodes.index_of(before)] if before is not None else 0
             self.seeds.append(own if isinstance(own, int) else inherited)
-        self.keys = [np.array((seed, number), np.uint64) for number, seed in enumerate(self.seeds)]
-        self._orders: dict[tuple[int, int, int], Order] = {}
+        self.words = draw_words(root, self.nodes)
+        self.keys = [np.array(key, np.uint64) for key in zip(self.seeds, self.words, strict=True)]
+        self._made: dict[tuple[Any, ...], Any] = {}
+        self.marks: dict[int, Any] = {}  # by node: where an epoch stopped of one that goes on in the next; saves time
 
-    def order(self, node: Node, epoch: int, count: int) -> Order:
-        """Return the permutation of ``range(count)`` that belongs to a node in an epoch."""
+    def let_go(self) -> None:
+        """Close what was kept open for the next epoch."""
+        while self.marks:
+            _, mark = self.marks.popitem()
+            if mark.cursor is not None:
+                mark.cursor.close()
+
+    def keyed(self, node: Node, epoch: int, make: Callable[..., T], *args: Any, kept: int = ORDERS) -> T:
+        """Return ``make(*args, key)``, where the key is of a node in an epoch: made once and kept for a while."""
         number = self.nodes.index_of(node)
-        key = (number, epoch, count)
-        order = self._orders.get(key)
-        if order is None:
-            while len(self._orders) >= ORDERS:
-                self._orders.pop(next(iter(self._orders)), None)  # threads may race here: at worst one is made anew
-            order = self._orders[key] = Order(count, (self.seeds[number], number, epoch))
-        return order
+        name = (number, epoch, make, *args)
+        made: T | None = self._made.get(name)
+        if made is None:
+            made = make(*args, (self.seeds[number], self.words[number], epoch))
+            # Threads may race here: at worst something is made anew.
+            of_node = [n for n in list(self._made) if n[0] == number and n[2] is make]
+            for old in of_node[: max(0, len(of_node) + 1 - kept)]:
+                self._made.pop(old, None)
+            for old in list(self._made)[: max(0, len(self._made) + 1 - ORDERS)]:
+                self._made.pop(old, None)
+            self._made[name] = made
+        return made
 
 
 class Meter:
@@ -73,6 +90,11 @@ class Meter:
         return (node, int(indices[count])) if count < len(indices) else None
 
 
+def folded(epoch: int) -> int:
+    """Return a number of 64 bits for an epoch that has more: of rounds within endless rounds."""
+    return int.from_bytes(hashlib.blake2b(str(epoch).encode(), digest_size=8).digest(), "little") | 1 << 63
+
+
 class Reading:
     """A description in one epoch."""
 
@@ -80,7 +102,7 @@ class Reading:
         self, plan: Plan, epoch: int = 0, meter: Meter | None = None, hear: Callable[[Skipped], None] | None = None
     ) -> None:
         self.plan = plan
-        self.epoch = epoch
+        self.epoch = epoch if epoch < 1 << 64 else folded(epoch)
         self.meter = meter or Meter()
         self.hear = hear
         self.skips: list[Skipped] = []
@@ -129,6 +151,14 @@ class Reading:
         except StopIteration as error:
             raise self.quiet(node, indices[0]) from error
 
+    def assign(self, node: Node, index: int, value: Any) -> None:
+        """Write an item through to where it comes from."""
+        try:
+            node.assign(index, value, self)
+        except Exception as error:
+            self.blame(error, node, index)
+            raise
+
     def start(self, node: Node, position: Position) -> Cursor:
         """Begin to read a node from the front or from a position."""
         return node.start(self, position)
@@ -158,14 +188,25 @@ class Reading:
 
     def order(self, node: Node, count: int) -> Order:
         """Return the shuffled order of a node in this epoch."""
-        return self.plan.order(node, self.epoch, count)
+        return self.plan.keyed(node, self.epoch, Order, count)
+
+    def keyed(self, node: Node, make: Callable[..., T], *args: Any, kept: int = ORDERS) -> T:
+        """Return ``make(*args, (seed, operation, epoch))`` of a node in this epoch, made once and kept for a while.
+
+        Args:
+            node: the operation that asks.
+            make: a class or function of the module; what it makes depends on its arguments alone.
+            args: things that can be hashed.
+            kept: how many are kept, of one operation in several epochs: fewer, the larger they are.
+        """
+        return self.plan.keyed(node, self.epoch, make, *args, kept=kept)
 
     def blame(self, error: BaseException, node: Node, index: int | Place, base: Node | None = None) -> None:
         """Write on an error which item of which operation it came from. The innermost operation speaks, once.
 
         Behind a filter and the like, ``index`` is a place, and ``base`` is the node whose positions it counts.
         """
-        if getattr(error, "_penstock_blamed", None) is not None or isinstance(error, GeneratorExit):
+        if getattr(error, "_penstock_blamed", None) is not None:
             return
         if isinstance(index, Place):
             where, key = index.position, None if base is None else self.origin(base, index.position)

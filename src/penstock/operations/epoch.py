@@ -19,6 +19,7 @@ class Epoch(Node):
     """The input as it is in epoch ``number``, whatever the epoch: one fixed order, one fixed augmentation."""
 
     pure = True
+    rereads = False
 
     input: Node
     number: int
@@ -38,6 +39,10 @@ class Epoch(Node):
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Return the input's items in that epoch."""
         return read.at(self.number).gather(self.input, indices)
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write the item that stands there in that epoch."""
+        read.at(self.number).assign(self.input, index, value)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item in that epoch."""

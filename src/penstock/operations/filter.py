@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 class Filter(Node):
     """The items that ``predicate`` is true for. How many that are shows only when they are read: this is a stream."""
 
+    uneven = True
+
+    rereads = False
+
     input: Node
     predicate: Callable[[Any], Any]
 

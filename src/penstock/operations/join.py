@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from penstock.errors import ArgumentError
-from penstock.graph.checking import flag
+from penstock.graph.checking import flag, short
 from penstock.graph.items import Rows, merge
-from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.node import Cursor, Node, Place, check_writable, operation
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -23,6 +23,7 @@ class Zip(Node):
     """Item i is the i-th items of all inputs, as a tuple, or as a dict where ``names`` are given."""
 
     pure = True
+    rereads = False
 
     inputs: tuple[Node, ...]
     names: tuple[str, ...] | None = None
@@ -60,6 +61,23 @@ class Zip(Node):
         if len(columns) == len(parts):
             return Rows(self.together(columns), len(indices))
         return [self.together(values) for values in zip(*parts, strict=True)]
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write one item of every input; where one of them cannot be written, none is."""
+        check_writable(self.inputs)
+        parts = self.apart(value)
+        for node, part in zip(self.inputs, parts, strict=True):
+            read.assign(node, index, part)
+
+    def apart(self, value: Any) -> list[Any]:
+        """Take an item apart into those of the inputs."""
+        if self.names is not None:
+            if not isinstance(value, Mapping) or value.keys() != set(self.names):
+                raise ArgumentError(f"zip(): an item is a dict with {', '.join(self.names)}, not {short(value)}.")
+            return [value[name] for name in self.names]
+        if not isinstance(value, (tuple, list)) or len(value) != len(self.inputs):
+            raise ArgumentError(f"zip(): an item is a tuple of {len(self.inputs)}, not {short(value)}.")
+        return list(value)
 
     def start(self, read: Reading, position: Position) -> Cursor:
         """Read the inputs side by side."""
@@ -122,6 +140,7 @@ class Concat(Node):
     """All items of the first input, then all of the second, and so on."""
 
     pure = True
+    rereads = False
 
     inputs: tuple[Node, ...]
 
@@ -164,6 +183,10 @@ class Concat(Node):
             mine = np.flatnonzero(which == number)
             parts.append((mine, read.gather(self.inputs[number], where[mine] - starts[number])))
         return merge(parts, len(where))
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write an item of the input that the index falls into."""
+        read.assign(*self.find(index), value)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the input calls its item."""

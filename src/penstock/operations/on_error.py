@@ -21,6 +21,8 @@ class OnError(Node):
     which item stands at a position depends on all before it.
     """
 
+    rereads = False
+
     input: Node
     policy: Policy
     own: bool = False
@@ -36,6 +38,11 @@ class OnError(Node):
     def positional(self) -> bool:
         """Whether nothing is ever left out."""
         return self.input.positional and budget(self.policy) is None
+
+    @property
+    def uneven(self) -> bool:  # type: ignore[override]
+        """Whether items may be left out."""
+        return budget(self.policy) is not None
 
     def length(self) -> int | None:
         """Return the length of the input, where nothing is left out."""

@@ -136,9 +136,23 @@ class Ahead(Cursor):
         """Return the count and the input's position: of what was delivered, not of what was read ahead."""
         return self.handed if self.positional else [self.handed, self.after]
 
+    def onward(self) -> Position:
+        """Return where the next epoch begins, if the input knows; once the thread has come to its end."""
+        below = None if self.end is None else self.below.onward()
+        return None if below is None else [0, below]
+
+    def starved(self) -> bool:
+        """Tell whether nothing is at hand, and the input must be waited for outside."""
+        return not self.handoff.steps and self.below.starved()
+
+    def interrupt(self) -> None:
+        """Let the input stop waiting."""
+        self.below.interrupt()
+
     def close(self) -> None:
         """Stop the thread at its next item; do not wait for an item that is being computed for long."""
         self.handoff.close()
+        self.below.interrupt()
         if self.thread is None:
             self.below.close()
         elif self.thread is not threading.current_thread():

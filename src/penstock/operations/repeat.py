@@ -26,6 +26,7 @@ class Repeat(Node):
     """
 
     pure = True
+    rereads = False
 
     input: Node
     times: int | None = None
@@ -70,6 +71,11 @@ class Repeat(Node):
             mine = np.flatnonzero(rounds == number)
             parts.append((mine, self.within(read, number).gather(self.input, where[mine] - number * n)))
         return merge(parts, len(where)) if parts else []
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write the item of the round that the index falls into: it is the one of all rounds."""
+        number, place = divmod(index, self.input.length() or 1)
+        self.within(read, number).assign(self.input, place, value)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item."""

@@ -23,7 +23,8 @@ class Seed(Unchanged):
 
     def check(self) -> None:
         """Refuse what does not fit 64 bits."""
-        seed = whole(self.seed, "seed()", "seed")
+        remedy = "Choose any: with the same one, everything comes the same again."
+        seed = whole(self.seed, "seed()", "seed", remedy=remedy)
         if seed >= 1 << 64:
             raise ArgumentError(f"seed(): seed must be below 2**64, not {seed}.")
         self.normalise(seed=seed)

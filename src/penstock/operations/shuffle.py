@@ -7,7 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentTypeError
+from penstock.graph.arranging import Arrangement, Ascending, Blocks
+from penstock.graph.checking import whole
 from penstock.graph.node import Node, operation
+from penstock.graph.order import Key, Order
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
@@ -16,24 +19,38 @@ if TYPE_CHECKING:
 
 @operation
 class Shuffle(Node):
-    """A permutation of the whole input, computed place by place: no index list, whatever the length."""
+    """A permutation of the whole input, computed place by place: no index list, whatever the length.
+
+    With ``block``, of whole blocks, of which ``blocks`` at a time are mixed item by item. With ``ascending``, every run
+    of that many places is put in the order of the input.
+    """
 
     pure = True
+    random = True
 
     input: Node
+    block: int | None = None
+    blocks: int = 16
+    ascending: int | None = None
 
     def check(self) -> None:
-        """Refuse streams, and sequences without end."""
+        """Refuse streams, sequences without end, and what is no size."""
         if not self.input.positional:
             raise ArgumentTypeError(
-                f"shuffle(): {self.input.label()} gives a stream, which has no positions to permute. "
-                "Put shuffle() before it: where the dataset is still a Sequence."
+                f"{self.label()}: {self.input.label()} gives a stream, which has no positions to permute. "
+                f"Put {self.label()} before it: where the dataset is still a Sequence; or shuffle within a window: "
+                "shuffle(window=1000)."
             )
         if self.input.length() is None:
             raise ArgumentTypeError(
-                f"shuffle(): {self.input.label()} has no end. "
-                "Put shuffle() before repeat(): every round is shuffled anew."
+                f"{self.label()}: {self.input.label()} has no end. "
+                f"Put {self.label()} before repeat(): every round is shuffled anew."
             )
+        if self.block is not None:
+            self.normalise(block=whole(self.block, "shuffle()", "block", least=1))
+        self.normalise(blocks=whole(self.blocks, "shuffle()", "blocks", least=1))
+        if self.ascending is not None:
+            self.normalise(ascending=whole(self.ascending, "shuffle()", "ascending", least=1))
 
     @cached_property
     def count(self) -> int:
@@ -44,18 +61,37 @@ class Shuffle(Node):
         """Return the length of the input."""
         return self.count
 
+    def order(self, read: Reading) -> Arrangement:
+        """Return the order of this epoch."""
+        if self.block is None and self.ascending is None:
+            return read.order(self, self.count)
+        return read.keyed(self, arranged, self.count, self.block, self.blocks, self.ascending)
+
     def item(self, index: int, read: Reading) -> Any:
         """Return the item that stands at this place of the epoch."""
-        return read.item(self.input, read.order(self, self.count).one(index))
+        return read.item(self.input, self.order(read).one(index))
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Return many of them: one vector of positions."""
-        return read.gather(self.input, read.order(self, self.count).many(indices))
+        return read.gather(self.input, self.order(read).many(indices))
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write the item that stands at this place of the epoch."""
+        read.assign(self.input, read.order(self, self.count).one(index), value)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item at this place."""
-        return read.origin(self.input, read.order(self, self.count).one(index))
+        return read.origin(self.input, self.order(read).one(index))
 
     def label(self) -> str:
-        """Return ``shuffle()``."""
-        return "shuffle()"
+        """Return ``shuffle()`` and what was said of the order."""
+        said = [] if self.block is None else [f"block={self.block}, blocks={self.blocks}"]
+        if self.ascending is not None:
+            said.append(f"ascending={self.ascending}")
+        return f"shuffle({', '.join(said)})"
+
+
+def arranged(n: int, block: int | None, blocks: int, ascending: int | None, key: Key) -> Arrangement:
+    """Return an order of ``range(n)`` as it was asked for."""
+    order: Arrangement = Order(n, key) if block is None else Blocks(n, block, blocks, key)
+    return order if ascending is None else Ascending(order, ascending)

@@ -31,11 +31,13 @@ TOGETHER = 16  # entries that are packed as one: few to unpickle for one of them
 
 @operation
 class Range(Node):
-    """The whole numbers from 0 to ``count - 1``."""
+    """``count`` whole numbers: ``begin``, ``begin + step``, and so on."""
 
     pure = True
 
     count: int
+    begin: int = 0
+    step: int = 1
 
     def check(self) -> None:
         """Refuse what is not a count."""
@@ -46,16 +48,23 @@ class Range(Node):
         return self.count
 
     def item(self, index: int, read: Reading) -> int:
-        """Return the index itself."""
-        return index
+        """Return the number at an index."""
+        return self.begin + index * self.step
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[int]:
-        """Return the indices themselves."""
-        return indices if isinstance(indices, range) else indices.tolist()
+        """Return the numbers at many indices."""
+        begin, step = self.begin, self.step
+        if (begin, step) == (0, 1):
+            return indices if isinstance(indices, range) else indices.tolist()
+        if isinstance(indices, range):
+            return range(begin + indices.start * step, begin + indices.stop * step, indices.step * step)
+        return [begin + index * step for index in indices.tolist()]
 
     def label(self) -> str:
-        """Return ``range(n)``."""
-        return f"range({self.count})"
+        """Return ``range(n)``, or Python's range with the same numbers."""
+        if (self.begin, self.step) == (0, 1):
+            return f"range({self.count})"
+        return repr(range(self.begin, self.begin + self.count * self.step, self.step))
 
 
 @operation
@@ -112,6 +121,14 @@ class Items(Node):
         for index in where:
             done.append(item(self, index))  # noqa: PERF401  whoever watches sees it grow
         return done
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Replace an entry, where the object allows it."""
+        if not hasattr(type(self.entries), "__setitem__"):
+            raise ArgumentTypeError(
+                f"items(): a {type(self.entries).__name__} cannot be written to: it has no [i] = value. Use a list."
+            )
+        self.entries[index] = value
 
     def shipped(self) -> Node:
         """Pack a long list: Python objects would be copied into every worker, an array of bytes is shared."""
@@ -205,6 +222,29 @@ class Arrays(Node):
             rows = slice(indices.start, stop, indices.step) if count else slice(0)
             return Rows(each(self.columns, lambda c: sliced(c, rows, count)), count)
         return Rows(each(self.columns, lambda c: taken(c, indices, count)), count)
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write a row into the arrays themselves, by NumPy's rules of assignment; all columns or none."""
+        parts = self.parts(value)
+        for (name, column), part in zip(self.named(), parts, strict=True):
+            if not column.flags.writeable:
+                raise ArgumentError(f"arrays(): {name} is read-only. Open or copy it writable first.")
+            np.empty(column.shape[1:], column.dtype)[...] = part  # what does not fit fails before anything is written
+        for (_, column), part in zip(self.named(), parts, strict=True):
+            column[index] = part
+
+    def parts(self, value: Any) -> list[Any]:
+        """Take a row apart into the columns' entries."""
+        c = self.columns
+        if isinstance(c, dict):
+            if not isinstance(value, Mapping) or value.keys() != c.keys():
+                raise ArgumentError(f"arrays(): a row is a dict with {', '.join(c)}, not {short(value)}.")
+            return [value[name] for name in c]
+        if not isinstance(c, tuple):
+            return [value]
+        if not isinstance(value, (tuple, list)) or len(value) != len(c):
+            raise ArgumentError(f"arrays(): a row is a tuple of {len(c)}, not {short(value)}.")
+        return list(value)
 
     def label(self) -> str:
         """Return the shape and type of every column."""
@@ -301,6 +341,11 @@ def find_files(patterns: tuple[Any, ...]) -> Files:
     names: list[str] = []
     found: set[bytes] = set()
     for pattern in patterns:
+        if isinstance(pattern, (list, tuple, set)):
+            raise ArgumentTypeError(
+                f"files(): patterns are given one by one, not as a {type(pattern).__name__}: files(*patterns). "
+                "A list of paths, which are to be read as they stand, is items(paths)."
+            )
         if not isinstance(pattern, (str, os.PathLike)):
             raise ArgumentTypeError(f"files(): a pattern must be text or a path, not {short(pattern)}.")
         name = os.path.expanduser(os.fspath(pattern))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import weakref
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import ArgumentTypeError, StateError
 from penstock.graph.checking import name_of, short
 from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.stateful import restore, state_of, stateful
 
 if TYPE_CHECKING:
     from penstock.graph.node import Position
@@ -19,17 +21,21 @@ if TYPE_CHECKING:
 
 @operation
 class Stream(Node):
-    """The items of an iterable, anew in every epoch. It is read in the caller; what is behind it runs in workers."""
+    """The items of an iterable, anew in every epoch. It is read in the caller; what is behind it runs in workers.
+
+    Where the iterator, or else the iterable, has ``state_dict`` and ``load_state_dict``, it resumes by them. An
+    iterable that has them moves as it is read, so each reading is one of a copy: a description stays as it is.
+    """
 
     iterable: Any
 
     def check(self) -> None:
         """Refuse what cannot be read twice."""
         x = self.iterable
-        if isinstance(x, Iterator):
+        if isinstance(x, Iterator) and not stateful(x):
             raise ArgumentTypeError(
                 f"stream(): {short(x)} is an iterator: it can be read once, so no second epoch and no resume would be "
-                "possible. Give the function that makes it, or the iterable that it comes from."
+                "possible. Give the function that makes it, or the iterable that it comes from; or say once=True."
             )
         if not isinstance(x, Iterable) and callable(x):
             self.check_call(x)
@@ -64,11 +70,21 @@ class Stream(Node):
         """Read again from the front; resuming reads and drops what came before."""
         return Replay(self, read, position or 0)
 
-    def open(self) -> Iterator[Any]:
-        """Return a fresh iterator."""
+    def open(self, epoch: int) -> Iterable[Any]:
+        """Return what is to be iterated in an epoch."""
         x = self.iterable
-        if isinstance(x, Iterable):
-            return iter(x)
+        if not isinstance(x, Iterable):
+            x = self.called()
+        elif stateful(x):
+            x = self.copied()
+        set_epoch = getattr(x, "set_epoch", None)  # as PyTorch's and Hugging Face's have it
+        if callable(set_epoch):
+            set_epoch(epoch)
+        return x
+
+    def called(self) -> Iterable[Any]:
+        """Return what the function makes."""
+        x = self.iterable
         made = x()
         if self.is_known(made):
             raise ArgumentTypeError(
@@ -76,7 +92,18 @@ class Stream(Node):
             )
         if not isinstance(made, Iterable):
             raise ArgumentTypeError(f"stream(): {name_of(x)}() returned {short(made)}, which cannot be iterated.")
-        return iter(made)
+        return made
+
+    def copied(self) -> Iterable[Any]:
+        """Return a copy of an iterable that moves as it is read."""
+        x = self.iterable
+        try:
+            return copy.deepcopy(x)
+        except Exception as error:
+            raise ArgumentTypeError(
+                f"stream(): {short(x)} has a state of its own, so every epoch reads a copy, and it cannot be copied: "
+                f"{error}. Give the function that makes it."
+            ) from error
 
     def is_known(self, made: Any) -> bool:
         """Tell whether a function returned the iterator that it returned the last time; remember it."""
@@ -99,42 +126,72 @@ class Stream(Node):
 
 
 class Replay(Cursor):
-    """Reads an iterator and counts; a position is that count."""
+    """Reads an iterator and counts.
 
-    def __init__(self, node: Stream, read: Reading, position: int) -> None:
-        if type(position) is not int:
+    A position is that count, and resuming drops as many items; where the iterator or the iterable resumes by itself, it
+    is ``[count, {"state": what it says}]``.
+    """
+
+    count: int
+
+    def __init__(self, node: Stream, read: Reading, position: Position) -> None:
+        whole = type(position) is int
+        if not whole and not (isinstance(position, list) and len(position) == 2 and type(position[0]) is int):
             raise TypeError(f"a position of {node.label()} is a count, not {short(position)}")
         self.node = node
         self.read = read
-        self.count = 0
-        self.target = position
+        self.at = position
+        self.count = position if whole else position[0]
         self.iterator: Iterator[Any] | None = None
+        self.holder: Any = None  # what has the state, if anything has
 
     def __next__(self) -> Any:
         try:
             if self.iterator is None:
-                self.replay()
+                self.open()
             value = next(self.iterator)  # type: ignore[arg-type]
+            self.count += 1
+            self.at = self.count if self.holder is None else [self.count, state_of(self.holder, self.node.label())]
         except StopIteration:
             raise
         except Exception as error:
             self.read.blame(error, self.node, Place(self.count))
+            self.iterator = None  # a generator that has failed would end quietly when it is asked again
             raise
-        self.count += 1
         return value
 
-    def replay(self) -> None:
-        """Begin anew, and drop what was read before."""
+    def open(self) -> None:
+        """Begin anew, and come to where it was left."""
+        target, *state = [self.at] if isinstance(self.at, int) else self.at
+        self.count = 0
         try:
-            self.iterator = self.node.open()
+            source = self.node.open(self.read.epoch)
+            iterator = iter(source)
+            self.holder = iterator if stateful(iterator) else source if stateful(source) else None
+            if state:
+                iterator = self.moved(source, iterator, state[0])
+                self.count = target
         except StopIteration as error:
             raise self.read.quiet(self.node, Place(0)) from error
-        while self.count < self.target:
+        self.iterator = iterator
+        self.replay(target)
+
+    def moved(self, source: Iterable[Any], iterator: Iterator[Any], state: Any) -> Iterator[Any]:
+        """Return the iterator where it was left."""
+        label = self.node.label()
+        if self.holder is None:
+            raise StateError(f"{label} has no load_state_dict(), but the saved position is of one that has.")
+        restore(self.holder, state, label)
+        return iterator if self.holder is iterator else iter(source)
+
+    def replay(self, target: int) -> None:
+        """Drop what was read before."""
+        while self.count < target:
             try:
-                next(self.iterator)
+                next(self.iterator)  # type: ignore[arg-type]
             except StopIteration:
                 raise StateError(
-                    f"{self.node.label()} ended after {self.count} items, before the saved position {self.target}: "
+                    f"{self.node.label()} ended after {self.count} items, before the saved position {target}: "
                     "it is not the stream that the state was saved from, or it became shorter."
                 ) from None
             self.count += 1
@@ -145,8 +202,8 @@ class Replay(Cursor):
         return Place(self.count - 1)
 
     def position(self) -> Position:
-        """Return how many items have been read."""
-        return self.target if self.iterator is None else self.count
+        """Return how many items have been read, and the state where there is one."""
+        return self.at
 
     def close(self) -> None:
         """Close a generator, so that its ``finally`` runs."""

@@ -45,6 +45,10 @@ class Slice(Node):
             )
         return read.gather(self.input, np.asarray(indices * step + begin))
 
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write the input's item at the shifted position."""
+        read.assign(self.input, self.begin + index * self.step, value)
+
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item."""
         return read.origin(self.input, self.begin + index * self.step)
@@ -75,6 +79,7 @@ class Take(Node):
     """The first ``count`` items of a stream."""
 
     pure = True
+    rereads = False
 
     input: Node
     count: int
@@ -118,6 +123,7 @@ class Skip(Node):
     """A stream without its first ``count`` items, which are computed and dropped."""
 
     pure = True
+    rereads = False
 
     input: Node
     count: int

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Unbatch(Node):
     """The rows of every item. How many a batch has shows only when it is read: this is a stream."""
 
+    uneven = True
+
     input: Node
 
     elementwise = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.errors import ArgumentTypeError
@@ -14,20 +14,26 @@ from penstock.graph.policy import Policy, checked
 from penstock.graph.reading import Plan, Reading
 from penstock.loader import Loader
 from penstock.operations.prefetch import Prefetch
+from penstock.operations.shard import Shard
+from penstock.ranks import rank_and_world
 from penstock.rewriting import guarded
 from penstock.surface.batching import Batching
+from penstock.surface.evaluating import Evaluating
 from penstock.surface.ordering import Ordering
+from penstock.surface.streaming import Streaming
 from penstock.surface.transforming import Transforming
 
 if TYPE_CHECKING:
+    import os
     from typing import Self
 
     from penstock.graph.execution import Executor
+    from penstock.graph.storing import Format
 
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co]):
+class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co], Evaluating[T_co]):
     """A description: immutable, comparable, picklable, printable. Either a Sequence or a Stream."""
 
     __slots__ = ()
@@ -43,11 +49,37 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co]):
         """
         return cast("Self", self._wrap(Prefetch(self.node, count)))
 
+    def shard(self, rank: int, world: int, *, last: str, by: str = "stride") -> Self:
+        """Return one rank's part of the items; together the ranks read each item once, but for what ``last`` says.
+
+        Args:
+            rank: from 0 to ``world - 1``.
+            world: how many ranks there are.
+            last: what becomes of the items that are left over where they do not divide: ``"drop"`` them, ``"pad"``: the
+                ranks that come short repeat the last item, ``"error"``, or ``"keep"``: some ranks have one item more,
+                which stops a training whose ranks wait for one another.
+            by: ``"stride"``: rank r reads items r, r + world, …; ``"block"``: ranks read neighbouring items.
+
+        For batches that are the same whatever the world size, divide their rows instead: ``loader(shard=…)``. This is
+        for what each rank reads on its own: its files, its part of an evaluation. A rank computes, of a sequence, its
+        items only; of a stream it reads them all and leaves out those of the others, so put it early. Random steps
+        behind it draw differently on every rank. A state loads on any rank of the same world.
+
+        Raises:
+            ArgumentError: a rank would have no item, as with fewer files than ranks; or, with ``last="error"``, items
+                do not divide: of a stream, that shows at its end.
+
+        >>> import penstock as ps
+        >>> [list(ps.range(10).shard(rank, 3, last="drop")) for rank in range(3)]
+        [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
+        """
+        return cast("Self", self._wrap(Shard(self.node, rank, world, last, by)))
+
     def loader(  # noqa: PLR0913  each is a decision of its own, and most loaders make one or two
         self,
         *,
         workers: Executor | None = None,
-        shard: tuple[int, int] | None = None,
+        shard: tuple[int, int] | str | None = None,
         on_error: Policy | None = None,
         timeout: float | None = None,
         window: int = Limits.count,
@@ -58,7 +90,8 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co]):
         Args:
             workers: ``Inline()`` (the default), ``Threads(n)`` or ``Processes(n)``.
             shard: ``(rank, world size)``: read this rank's part of every batch. Batches are cut before they are
-                divided, so all ranks together read the same batches, whatever the world size.
+                divided, so all ranks together read the same batches, whatever the world size. ``"auto"`` takes what
+                ``rank_and_world()`` finds.
             on_error: a policy for every item that fails, wherever no ``on_error`` of the dataset says otherwise; it
                 stands in front of every batch, and behind the last step.
             timeout: seconds that an item may take. Then it is an error with the worker's stack, and the worker is
@@ -75,7 +108,49 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co]):
             whole(window, "loader()", "window", least=1), whole(window_bytes, "loader()", "window_bytes", least=1)
         )
         node = self.node if on_error is None else guarded(self.node, checked(on_error, "loader()", "on_error"))
-        return Loader(node, workers=workers, shard=shard, limits=limits, timeout=timeout)
+        return Loader(node, workers=workers, shard=ranks(shard), limits=limits, timeout=timeout)
+
+    def save(  # noqa: PLR0913  each is a decision of its own, and most savings make none
+        self,
+        path: str | os.PathLike[str],
+        format: str | Format | None = None,
+        *,
+        workers: Executor | None = None,
+        progress: Callable[[int, int | None], object] | None = None,
+        key: Callable[[Any], str] | None = None,
+        replace: bool = False,
+        append: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Write all items of epoch 0 to a store on disk; return the store, opened.
+
+        Args:
+            path: what to write; its folder exists. The store appears there when it is complete and flushed to the disk:
+                whoever is killed in between leaves what was there before.
+            format: ``"lmdb"``, ``"npy"``, …; left out, the path's suffix says it.
+            workers: compute the items there; the order is that of the dataset.
+            progress: called with the items written and the number of all (None where that is not known), about ten
+                times a second and at the end.
+            key: gives each item a name of its own, in formats that have such; error notes mention it.
+            replace: whether something that has this name already is replaced.
+            append: add to the store that is there, in formats that can (LMDB), some megabytes at a time; whoever opens
+                it meanwhile reads what was complete then.
+            options: the format's own; a wrong name is refused.
+
+        Raises:
+            ArgumentError: the dataset has no end, or the format is only read.
+            ArgumentTypeError: an item has a part that the format cannot hold; names the field and the remedy.
+            StoreError: the path exists, or its folder does not.
+
+        >>> import penstock as ps, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ps.range(3).map(lambda x: {"x": x}).save(f"{folder}/train.lmdb")[2]
+        {'x': 2}
+        """
+        from penstock.opening import Saving, save
+
+        how = Saving(workers, progress, key, replace, append)
+        return save(self, path, format, how, options)
 
     def resume(self, state: Mapping[str, Any]) -> Iterator[T_co]:
         """Read in line from a loader's state, or from its ``epoch`` and ``position`` alone: for debugging.
@@ -90,6 +165,15 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         """Read in line, epoch 0, without workers or state."""
         return Reading(Plan(self.node)).start(self.node, None)
+
+
+def ranks(shard: tuple[int, int] | str | None) -> tuple[int, int] | None:
+    """Return the rank and world size that a loader is to read for."""
+    if not isinstance(shard, str):
+        return shard
+    if shard != "auto":
+        raise ArgumentTypeError(f'loader(): shard must be (rank, world size) or "auto", not {short(shard)}.')
+    return rank_and_world()
 
 
 def node_of(value: object, where: str) -> Node:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
@@ -10,18 +11,49 @@ from penstock.errors import ArgumentTypeError
 from penstock.graph import drawing
 from penstock.graph.checking import short
 from penstock.graph.node import Node
+from penstock.surface.hinting import hinted
 
 # What other libraries call it, or do in a method of its own.
 ELSEWHERE = {
     "apply": "Use .map(function).",
-    "flat_map": "Use .map(function).unbatch(), where the function returns a list.",
-    "enumerate": "Use penstock.zip(penstock.range(len(dataset)), dataset).",
     "concatenate": "Use penstock.concat(a, b).",
     "zip": "Use penstock.zip(a, b).",
-    "padded_batch": "Pad in a map(), then .batch(size).",
-    "shard": "Use .loader(shard=(rank, world size)).",
+    "case": "Use penstock.switch(selector, a, b).",
+    "gather": "Use .select(positions).",
+    "subset": "Use .select(positions).",
+    "random_split": "Use .split(0.8, 0.2, seed=1).",
+    "train_test_split": "Use .split(0.8, 0.2, seed=1).",
+    "kfold": "Use .folds(5, seed=1).",
+    "k_fold": "Use .folds(5, seed=1).",
+    "ngrams": "Use .windows(3, collate=tuple).",
+    "uniter": "Use .indexed(length).",
+    "bucket_by_sequence_length": "Use .bucket(len, boundaries, count, collate=penstock.Pad()).",
+    "group_by_window": "Use .group(key, size).",
+    "padded_batch": "Use .batch(size, collate=penstock.Pad()).",
+    "ragged_batch": "Use .batch(size, collate=list), or collate=penstock.Pad().",
     "num_workers": "Use .loader(workers=Processes(4)).",
     "ignore_errors": 'Use .on_error("skip").',
+    "set_epoch": "A loader counts its epochs; .epoch(3) is the dataset as it is in one.",
+    "sampler": "Use .order(sampler).",
+    "cardinality": "Use len(dataset).",
+    "as_numpy_iterator": "Iterate over the dataset.",
+    "cache": "Use .save(path), and penstock.open(path).",
+    "snapshot": "Use .save(path), and penstock.open(path).",
+    "window": "Use .windows(size, step).",
+    "scan": "Use .transform(generator_function).",
+    "reduce": "Use .evaluate(function, combine=…), or a loop.",
+    "rejection_resample": "Use .balance(labels).",
+    "sample_from_datasets": "Use penstock.mix(datasets, weights=…).",
+    "choose_from_datasets": "Use penstock.switch(selector, a, b).",
+    "map_with_index": "Use .enumerate().starmap(function).",
+    "random_map": "Use .map(function, rng=True).",
+    "slice": "Use dataset[start:stop:step].",
+    "pipe": "Call the function: function(dataset).",
+    "to_iter_dataset": "A sequence becomes a stream by itself where it must.",
+    "mp_prefetch": "Use .loader(workers=Processes(4)).",
+    "with_options": "Options are arguments of .loader(…).",
+    "one_of": "Use .map(penstock.OneOf(f, g), rng=True).",
+    "some_of": "Use .map(penstock.SomeOf(f, g, h, count=2), rng=True).",
 }
 
 T_co = TypeVar("T_co", covariant=True)
@@ -31,6 +63,13 @@ class Described(Generic[T_co]):
     """What sequences and streams are before they can do anything: an immutable value around a node."""
 
     __slots__ = ("__weakref__", "node")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let every public method tell whoever calls it wrongly how it is called."""
+        super().__init_subclass__(**options)
+        for name, value in list(vars(cls).items()):
+            if inspect.isfunction(value) and not name.startswith("_"):
+                setattr(cls, name, hinted(value))
 
     def __init__(self, node: Node) -> None:
         """Wrap a node; users make datasets with ``range``, ``items``, ``arrays``, ``files`` and ``stream``."""
@@ -66,6 +105,7 @@ class Described(Generic[T_co]):
     def _wrap(self, node: Node) -> Any:
         """Return the dataset over a node: a Sequence where it has positions, else a Stream."""
 
+    @hinted
     def draw(self) -> str:
         """Return a drawing of the pipeline, a step a line.
 

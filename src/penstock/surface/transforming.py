@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from penstock.graph.fields import Field
 from penstock.graph.policy import Policy
+from penstock.operations.enumerate import Enumerate
 from penstock.operations.filter import Filter
+from penstock.operations.flat_map import FlatMap
 from penstock.operations.map import Map
 from penstock.operations.on_error import OnError
 from penstock.surface.described import Described
@@ -26,31 +29,133 @@ class Transforming(Described[T_co]):
 
     @overload
     def map(  # type: ignore[misc]  # mypy wants a self type above Dataset; below it is what is meant
-        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False, on_error: None = None
+        self: Sequence[T_co],
+        function: Callable[..., U],
+        *,
+        at: None = None,
+        p: None = None,
+        rng: bool = False,
+        on_error: None = None,
     ) -> Sequence[U]: ...
     @overload
     def map(  # type: ignore[misc]
-        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False, on_error: Policy
-    ) -> Sequence[U] | Stream[U]: ...
+        self: Sequence[T_co],
+        function: Callable[..., Any],
+        *,
+        at: Field | tuple[Field, ...] | None = None,
+        p: float | None = None,
+        rng: bool = False,
+        on_error: None = None,
+    ) -> Sequence[Any]: ...
     @overload
     def map(  # type: ignore[misc]
-        self: Stream[T_co], function: Callable[..., U], *, rng: bool = False, on_error: Policy | None = None
+        self: Sequence[T_co],
+        function: Callable[..., Any],
+        *,
+        at: Field | tuple[Field, ...] | None = None,
+        p: float | None = None,
+        rng: bool = False,
+        on_error: Policy,
+    ) -> Sequence[Any] | Stream[Any]: ...
+    @overload
+    def map(  # type: ignore[misc]
+        self: Stream[T_co],
+        function: Callable[..., U],
+        *,
+        at: None = None,
+        p: None = None,
+        rng: bool = False,
+        on_error: Policy | None = None,
     ) -> Stream[U]: ...
-    def map(self, function: Callable[..., U], *, rng: bool = False, on_error: Policy | None = None) -> Any:
-        """Send every item through a function; behind ``batch``, every batch.
+    @overload
+    def map(  # type: ignore[misc]
+        self: Stream[T_co],
+        function: Callable[..., Any],
+        *,
+        at: Field | tuple[Field, ...] | None = None,
+        p: float | None = None,
+        rng: bool = False,
+        on_error: Policy | None = None,
+    ) -> Stream[Any]: ...
+    def map(
+        self,
+        function: Callable[..., Any],
+        *,
+        at: Field | tuple[Field, ...] | None = None,
+        p: float | None = None,
+        rng: bool = False,
+        on_error: Policy | None = None,
+    ) -> Any:
+        """Send every item, or some fields of every item, through a function; behind ``batch``, every batch.
 
         Args:
             function: called with the item; its result takes the item's place.
+            at: a field: a key of a dict, a number in a tuple or list, a name in a named tuple or dataclass; or a tuple
+                of several. The function gets these, one by one, and the item is made anew around its results: same
+                type, all else as it was, and nothing that was handed in is changed.
+            p: apply it to an item only with this probability, from 0 to 1, and leave the others as they are.
             rng: call ``function(item, rng=generator)`` with a ``numpy.random.Generator`` that belongs to this item: it
-                depends on the seed, the epoch, the position and this operation, and on nothing else.
+                depends on the seed, the epoch, the position and this operation, and on nothing else. Of several fields,
+                each gets a generator that draws the same: image and mask are cut alike.
             on_error: what becomes of an item for which this function fails; see the method ``on_error``.
+
+        ``OneOf``, ``SomeOf``, ``Maybe`` and ``Compose`` make one function of several.
+
+        Raises:
+            ArgumentError: when an item is computed that lacks the field; names it, and those that are there.
 
         >>> import penstock as ps
         >>> list(ps.range(3).map(lambda x: 10 * x))
         [0, 10, 20]
+        >>> pairs = ps.zip(name=ps.items(["a", "b"]), number=ps.range(2))
+        >>> list(pairs.map(str.upper, at="name"))
+        [{'name': 'A', 'number': 0}, {'name': 'B', 'number': 1}]
         """
-        made = Map(self.node, function, rng)
+        made = Map(self.node, function, rng, at, p)
         return self._wrap(made if on_error is None else OnError(made, on_error, own=True))
+
+    @overload
+    def starmap(  # type: ignore[misc]
+        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False, on_error: None = None
+    ) -> Sequence[U]: ...
+    @overload
+    def starmap(  # type: ignore[misc]
+        self: Sequence[T_co], function: Callable[..., U], *, rng: bool = False, on_error: Policy
+    ) -> Sequence[U] | Stream[U]: ...
+    @overload
+    def starmap(  # type: ignore[misc]
+        self: Stream[T_co], function: Callable[..., U], *, rng: bool = False, on_error: Policy | None = None
+    ) -> Stream[U]: ...
+    def starmap(self, function: Callable[..., U], *, rng: bool = False, on_error: Policy | None = None) -> Any:
+        """Send every item through a function that takes the item's entries as its arguments: ``function(*item)``.
+
+        Args:
+            function: its result takes the item's place.
+            rng: call ``function(*item, rng=generator)``, as for ``map``.
+            on_error: what becomes of an item for which this function fails; see the method ``on_error``.
+
+        >>> import penstock as ps
+        >>> list(ps.zip(ps.range(3), ps.range(3)).starmap(lambda x, y: x + y))
+        [0, 2, 4]
+        """
+        made = Map(self.node, function, rng, star=True)
+        return self._wrap(made if on_error is None else OnError(made, on_error, own=True))
+
+    @overload
+    def enumerate(self: Sequence[T_co], start: int = 0) -> Sequence[tuple[int, T_co]]: ...  # type: ignore[misc]
+    @overload
+    def enumerate(self: Stream[T_co], start: int = 0) -> Stream[tuple[int, T_co]]: ...  # type: ignore[misc]
+    def enumerate(self, start: int = 0) -> Any:
+        """Put its number before every item: pairs of (number, item), counted from ``start``.
+
+        The number is the place in the epoch, as far as it is known here: put it before ``shuffle`` for the number in
+        the source. Of a stream, it is counted in the caller, and the count is part of the state.
+
+        >>> import penstock as ps
+        >>> list(ps.items(["a", "b"]).enumerate())
+        [(0, 'a'), (1, 'b')]
+        """
+        return self._wrap(Enumerate(self.node, start))
 
     def on_error(self, policy: Policy) -> Any:
         """Say what becomes of items whose computation fails in a step before this one.
@@ -70,6 +175,21 @@ class Transforming(Described[T_co]):
         [1, -1, 3]
         """
         return self._wrap(OnError(self.node, policy))
+
+    def flat_map(self, function: Callable[..., Iterable[U]], *, rng: bool = False) -> Stream[U]:
+        """Send every item through a function that makes several of it, or none. The result is a Stream.
+
+        Args:
+            function: returns a list of items, or yields them; finitely many. It runs in the workers.
+            rng: call ``function(item, rng=generator)``, as for ``map``.
+
+        The state is the input's position and how many items of the element in hand are gone.
+
+        >>> import penstock as ps
+        >>> list(ps.items(["to be", "", "or not"]).flat_map(str.split))
+        ['to', 'be', 'or', 'not']
+        """
+        return cast("Stream[U]", self._wrap(FlatMap(self.node, function, rng)))
 
     def filter(self, predicate: Callable[[T_co], object]) -> Stream[T_co]:
         """Keep the items that a predicate is true for. The result is a Stream: its length shows when it is read.
