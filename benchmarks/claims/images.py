@@ -235,8 +235,9 @@ limit is a plain loop in each of two processes, which makes every second batch (
 nothing is handed over. Penstock's figure is the better of threads and processes.
 
 The rows `partial` do the same with `penstock.images` as its documentation writes it: `decode(path, rng=rng,
-crop=RandomResizedCrop(224))`. It decodes no rows below the crop, and smooths what it shrinks, which the others do not. In
-these files, of high quality, two thirds of the time go into JPEG's entropy code, of which only those rows are saved.
+crop=RandomResizedCrop(224))`. It decodes no rows below the crop, and smooths what it shrinks, which the others do
+not. In these files, of high quality, two thirds of the time go into JPEG's entropy code, of which only those rows
+are saved.
 """,
     systems=(
         System("limit", Role.LIMIT, photos.limit, "plain loops in 2 processes"),
