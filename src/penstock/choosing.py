@@ -52,11 +52,7 @@ class Choice(ABC):
         object.__setattr__(self, "steps", taken)
         object.__setattr__(self, "_rng", tuple(map(takes_rng, taken)))
 
-    def _name(self) -> None:
-        """Be called in labels as the user wrote it, as functools.wraps does for what wraps one function."""
-        object.__setattr__(self, "__qualname__", repr(self))
-
-    def _run(self, number: int, item: Any, rng: np.random.Generator) -> Any:
+    def _run(self, number: int, item: Any, rng: np.random.Generator | None) -> Any:
         """Apply one of the functions."""
         step = self.steps[number]
         return step(item, rng=rng) if self._rng[number] else step(item)  # type: ignore[attr-defined]
@@ -106,7 +102,6 @@ class OneOf(Choice):
         last = max(number for number, share in enumerate(shares) if share)  # whatever rounding leaves above is its
         object.__setattr__(self, "weights", None if weights is None else shares)
         object.__setattr__(self, "_edges", edges[:last])
-        self._name()
 
     def __call__(self, item: Any, rng: np.random.Generator) -> Any:
         """Draw one, and apply it."""
@@ -142,7 +137,6 @@ class SomeOf(Choice):
             raise ArgumentError(f"SomeOf(): {count!r} of {len(functions)} functions cannot be chosen.")
         object.__setattr__(self, "count", low if low == high else (low, high))
         object.__setattr__(self, "_range", (low, high))
-        self._name()
 
     def __call__(self, item: Any, rng: np.random.Generator) -> Any:
         """Draw how many and which, and apply them."""
@@ -180,7 +174,6 @@ class Maybe(Choice):
         if not 0 <= p <= 1:
             raise ArgumentError(f"Maybe(): p must be a probability from 0 to 1, not {p}.")
         object.__setattr__(self, "p", float(p))
-        self._name()
 
     def __call__(self, item: Any, rng: np.random.Generator) -> Any:
         """Draw whether, and apply it or not."""
@@ -201,15 +194,19 @@ class Compose(Choice):
     timings name them.
 
     >>> import penstock as ps
-    >>> list(ps.range(3).map(ps.Compose(float, str), rng=True))
+    >>> list(ps.range(3).map(ps.Compose(float, str)))
     ['0.0', '1.0', '2.0']
     """
 
     def __init__(self, *functions: Step) -> None:
         self._take(functions)
-        self._name()
 
-    def __call__(self, item: Any, rng: np.random.Generator) -> Any:
+    @property
+    def needs_rng(self) -> bool:
+        """Whether any of the functions draws."""
+        return any(self._rng)  # type: ignore[attr-defined]
+
+    def __call__(self, item: Any, rng: np.random.Generator | None = None) -> Any:
         """Apply all."""
         for number in range(len(self.steps)):
             item = self._run(number, item, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -99,8 +100,8 @@ class Callable:
         (np.sum, "sum"),
         (int, "int"),
         (lambda x: x, "lambda"),
-        (functools.partial(int, base=2), "partial(int)"),
-        (functools.partial(functools.partial(int), base=2), "partial(int)"),
+        (functools.partial(int, base=2), "partial(int, base=2)"),
+        (functools.partial(functools.partial(int), base=2), "partial(int, base=2)"),
         (Callable(), "Callable"),
         (Callable().method, "Callable.method"),
         (np.vectorize(abs), "vectorize"),
@@ -109,3 +110,23 @@ class Callable:
 def test_names(value, name):
     """Functions, methods, partials, classes and callable objects have the names that people give them."""
     assert name_of(value) == name
+
+
+def test_names_of_callable_values_hold_what_they_were_told():
+    """Else a state of one pipeline would fit another; what lies in memory is not named, for it is never the same."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Crop:
+        size: int
+        of: object = None
+
+        def __call__(self, x):
+            return x
+
+    assert name_of(Crop(224)) == "Crop(size=224, of=None)"
+    assert name_of(Crop(224, object())) == "Crop"
+    assert name_of(functools.partial(int, base=10)) == "partial(int, base=10)"
+    assert name_of(functools.partial(max, object(), key=len)) == "partial(max, object, key=len)"
+    long, longer = name_of(Crop(1, "x" * 200)), name_of(Crop(1, "x" * 201))
+    assert long != longer
+    assert len(long) < 120

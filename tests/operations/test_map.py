@@ -232,7 +232,7 @@ def test_of_several_maps_the_right_one_is_blamed(guilty, way):
         ([lambda x: x, int, str], "map(int)"),
         ([int, lambda x: x], "map(int)"),
         ([lambda x: x, str.strip, int, str], "map(int)"),
-        ([str.strip, str.upper, functools.partial(int, base=10)], "map(partial(int))"),
+        ([str.strip, str.upper, functools.partial(int, base=10)], "map(partial(int, base=10))"),
         ([np.asarray, str, int, str], "map(int)"),
     ],
 )
@@ -343,7 +343,7 @@ def test_a_map_computes_nothing_until_it_is_read():
     ("function", "label"),
     [
         (len, "map(len)"),
-        (functools.partial(int, base=2), "map(partial(int))"),
+        (functools.partial(int, base=2), "map(partial(int, base=2))"),
         (str.upper, "map(str.upper)"),
         (lambda x: x, "map(lambda)"),
         (plus_one, "map(plus_one)"),

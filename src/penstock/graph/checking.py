@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import hashlib
 import operator
+import re
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+SAID = 100  # characters of a setting that are shown
 
 
 def whole(value: object, where: str, name: str, *, least: int = 0, remedy: str = "") -> int:
@@ -59,12 +64,41 @@ def short(value: object, width: int = 60) -> str:
 
 
 def name_of(function_: Callable[..., Any]) -> str:
-    """Return what a person would call a function."""
+    """Return what a person would call a function: its name, or a callable value as it was written.
+
+    It is part of saved states, so it is the same in every process: nothing in it tells where something lies in memory.
+    """
     inner = getattr(function_, "func", None)  # functools.partial
     if inner is not None and callable(inner):
-        return f"partial({name_of(inner)})"
-    name = getattr(function_, "__qualname__", None) or type(function_).__qualname__
-    return name.rpartition("<locals>.")[2].replace("<lambda>", "lambda")
+        words = [said(value) for value in getattr(function_, "args", ())]
+        words += [f"{name}={said(value)}" for name, value in (getattr(function_, "keywords", None) or {}).items()]
+        return f"partial({', '.join([name_of(inner), *words])})"
+    name: str | None = getattr(function_, "__qualname__", None)
+    if name is None and dataclasses.is_dataclass(function_):
+        return said(function_)
+    return _here(name or type(function_).__qualname__)
+
+
+def said(value: object) -> str:
+    """Return a setting as it was written, where that is the same in every process, else only its type.
+
+    What is long ends in a check sum.
+    """
+    if isinstance(value, (bool, int, float, str, bytes, tuple, list, type(None))) or (
+        dataclasses.is_dataclass(value) and not isinstance(value, type)
+    ):
+        text = _here(repr(value))
+        if " at 0x" not in text:
+            long = len(text) > SAID
+            return f"{text[:SAID]}… {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}" if long else text
+    elif callable(value):
+        return name_of(value)
+    return _here(type(value).__qualname__)
+
+
+def _here(name: str) -> str:
+    """Return a name without the functions around it."""
+    return re.sub(r"[\w.]*<locals>\.", "", name).replace("<lambda>", "lambda")
 
 
 def _spaced(text: str) -> str:

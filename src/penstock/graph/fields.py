@@ -91,7 +91,7 @@ def replaced(item: Any, at: Field | tuple[Field, ...], function: Callable[[Any],
             return changed
         return type(item)(entries)
     raise ArgumentTypeError(
-        f"at={at!r}: {short(item)} has no fields. Items that have are dicts, tuples, lists, named tuples and dataclasses."
+        f"at={at!r}: {short(item)} has no fields. Dicts, tuples, lists, named tuples and dataclasses have."
     )
 
 

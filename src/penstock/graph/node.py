@@ -115,7 +115,7 @@ class Node(ABC):
     rereads: ClassVar[bool] = True
     """Whether resuming may read items of the input again; False where a position lies between two items of it."""
     uneven = False
-    """Whether the items themselves decide how many this step leaves: two ranks, which see different rows, may differ."""
+    """Whether the items themselves decide how many this step leaves: ranks, which see different rows, may differ."""
     pure = False
     """Whether this step runs nothing of the user's, so that nobody can tell when, or how many at once, it computes."""
 

@@ -78,6 +78,9 @@ class Map(Node):
 
     def item(self, index: int, read: Reading) -> Any:
         """Compute one item: the whole run of maps in one loop, which is the least that a chain can cost per item."""
+        if read.stepwise:
+            value = read.item(self.input, index)
+            return self.drawn(value, place=Place(index), read=read) if self.random else self.call(value)
         run = self.run
         value = read.item(run[0].input, index)
         left = iter(self.calls or self.drawing_calls(index, read))
@@ -206,6 +209,9 @@ def demands_rng(function: Callable[..., Any], *, by_name: bool) -> bool:
 
     With ``by_name``, only a parameter that an item's entries cannot fill counts.
     """
+    said = getattr(function, "needs_rng", None)  # of a value that knows better than its signature
+    if isinstance(said, bool):
+        return said
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
