@@ -1,0 +1,403 @@
+"""Storing: the seam between datasets and what lies on disk. Formats are in ``storage``, one a file.
+
+    Reader    a store that is open in this process: len, [i], many at once
+    Tape      a store that can only be read from the front
+    Recorder  a store being written, item after item
+    Format    how such are opened and created, and by which names they are found
+
+What is hard about files is written once, here, above these four:
+
+    Handle    opens a reader lazily, once in every process, and never uses one that a fork has inherited
+    Writing   a store that appears under its name whole and on disk, or not at all
+
+WHAT A NEW FORMAT MUST DO: one file ``storage/<name>.py`` that imports at no cost (its library inside functions, through
+``require``) and ends in ``FORMAT = Format(…)``, and one test file that calls ``penstock.testing.check_store``. Nothing
+else: formats are found by looking into the folder.
+
+1.  ``open(path, **options)`` returns a Reader. It looks at enough of the file to know count and tag, and refuses with a
+    StoreError what is truncated, too new or something else. Each option has a default; nothing is read ahead.
+2.  A reader is used by many threads at once. Items must stay valid for as long as anything refers to them, after
+    ``close`` too: hand out copies, or arrays whose base keeps the memory alive. It never writes.
+3.  ``tag`` stands for the content: another content, another tag; the same file elsewhere, the same tag. A saved state
+    is refused by a file with another tag. ``sampled`` makes one for files that do not say anything about themselves.
+4.  Whatever is wrong with one record is a CorruptRecord that names file and record, when that record is read. No pickle
+    unless the user says ``trust_pickle=True``; no size that a file claims is believed before it was compared.
+5.  ``create(path, **options)`` returns a Recorder that writes to a path which does not exist yet. It need not care for
+    kills, temporary names or flushing: ``Writing`` hands it a name in a folder of its own, and moves what is finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import importlib
+import inspect
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import ArgumentError, MissingExtra, StoreError
+from penstock.graph.checking import choice
+
+if TYPE_CHECKING:
+    from types import ModuleType, TracebackType
+    from typing import Self
+
+    from penstock.graph.node import Indices
+
+SAMPLES = 64  # pieces of a file that its tag looks at …
+SAMPLE = 4096  # … and the bytes of each
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+
+
+# ---------------------------------------------------------------------------------------------------------- the seam
+
+
+class Reader(ABC):
+    """A store that is open in this process. Threads share it."""
+
+    tag: str
+    """Stands for the content: a few characters."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Any:
+        """Return a record's item; ``0 <= index < len``."""
+
+    def many(self, indices: Indices) -> Sequence[Any]:
+        """Return the items of many records, in the order of the indices: a list, or Rows."""
+        return [self[index] for index in (indices if isinstance(indices, range) else indices.tolist())]
+
+    def key(self, index: int) -> str | None:
+        """Return the name that a record has of its own, if records have names here."""
+        return None
+
+    def schema(self) -> Any:
+        """Return what is known of the items' structure, as plain JSON; None where nothing is."""
+        return None
+
+    def close(self) -> None:
+        """Let go of the file. Items that were read stay valid. Closing twice is allowed."""
+
+
+class Tape(ABC):
+    """A store that is open in this process and can only be read from the front."""
+
+    tag: str
+    """Stands for the content: a few characters."""
+
+    @abstractmethod
+    def read(self, position: int) -> Iterator[tuple[Any, int]]:
+        """Yield items with the position behind each: a whole number that says where the next one begins."""
+
+    def key(self, position: int) -> str | None:
+        """Return the name of the record at a position, if records have names here."""
+        return None
+
+    def schema(self) -> Any:
+        """Return what is known of the items' structure, as plain JSON; None where nothing is."""
+        return None
+
+    def close(self) -> None:
+        """Let go of the file. Items that were read stay valid. Closing twice is allowed."""
+
+
+class Recorder(ABC):
+    """A store being written."""
+
+    @abstractmethod
+    def append(self, item: Any, key: str | None = None) -> None:
+        """Add an item. Whatever of it is needed later is copied before this returns."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write what is left; the files are complete when this returns."""
+
+    def close(self) -> None:
+        """Let go of the files: after ``finish``, or to give up. Closing twice is allowed."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How stores of one kind are opened and created, and by which names they are found."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    """With their dots; the longest one that fits a path decides."""
+    open: Callable[..., Reader | Tape]
+    create: Callable[..., Recorder] | None = None
+    """None where the format is only read."""
+    recognise: Callable[[str], bool] | None = None
+    """Tells whether a path without a telling suffix, which exists, is such a store."""
+    extend: Callable[..., Recorder] | None = None
+    """Adds to a store where it lies; None where that is not safe or not possible."""
+    patterns: bool = False
+    """Whether ``open`` understands the path of several files: a pattern of ``storage.patterns``."""
+
+    def check_options(self, function: Callable[..., Any], options: dict[str, Any], where: str) -> None:
+        """Refuse options that this format does not have."""
+        known = [
+            p.name for p in inspect.signature(function).parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        for name in options:
+            if not known:
+                raise ArgumentError(f"{where}: {self.name} has no options, so {name}= means nothing here.")
+            choice(name, known, where, f"an option of {self.name}")
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional library.
+
+    Raises:
+        MissingExtra: it is not installed; says what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtra(
+            f'{purpose} needs {module.partition(".")[0]}: pip install "penstock[{extra}]" ({error}).', name=module
+        ) from error
+
+
+def sampled(path: str) -> str:
+    """Return a tag for a file that says nothing about itself: its size, and pieces of it from front to end."""
+    size = os.path.getsize(path)
+    check = zlib.crc32(str(size).encode())
+    step = max(SAMPLE, (size - SAMPLE) // (SAMPLES - 1)) if size > SAMPLE else SAMPLE
+    with open(path, "rb", buffering=0) as file:
+        for at in [*range(0, size, step), max(0, size - SAMPLE)]:
+            check = zlib.crc32(os.pread(file.fileno(), SAMPLE, at), check)
+    return f"{check:08x}"
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+inherited: list[Reader | Tape] = []  # of the process that forked this one: neither used nor closed here
+
+
+class Handle:
+    """A store by its path: picklable, comparable, opened in each process when something is read there first."""
+
+    def __init__(self, opener: Callable[..., Any], path: str, options: dict[str, Any], tag: str | None = None) -> None:
+        self.opener = opener
+        self.path = path
+        self.options = options
+        self._tag = tag
+        self._lock = (os.getpid(), threading.Lock())
+        self._opened: tuple[int, Any, Any] | None = None
+
+    @property
+    def tag(self) -> str:
+        """What stands for the content; this opens the store."""
+        if self._tag is None:
+            self._tag = self.reader().tag
+        return self._tag
+
+    def reader(self) -> Any:
+        """Return the reader, or tape, of this process."""
+        opened = self._opened
+        if opened is not None and opened[0] == os.getpid():
+            return opened[1]
+        pid, lock = self._lock
+        if pid != os.getpid():  # a thread of the parent may have held it at the fork, and is not here to let go
+            self._lock = pid, lock = os.getpid(), threading.Lock()
+        with lock:
+            opened = self._opened
+            if opened is None or opened[0] != pid:
+                if opened is not None:
+                    inherited.append(opened[1])
+                    opened[2].detach()
+                self._opened = opened = self._open(pid)
+        return opened[1]
+
+    def _open(self, pid: int) -> tuple[int, Any, Any]:
+        reader = self.opener(self.path, **self.options)
+        if self._tag is not None and reader.tag != self._tag:
+            reader.close()
+            raise StoreError(
+                f"{self.path} has been replaced since it was opened: its content is {reader.tag}, and was {self._tag}. "
+                "Open it again: penstock.open(path)."
+            )
+        closing = weakref.finalize(self, close_in, pid, reader)
+        closing.atexit = False
+        return pid, reader, closing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.tag))
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.opener, self.path, self.options, self.tag
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Handle, (self.opener, self.path, self.options, self.tag)
+
+
+def close_in(pid: int, reader: Reader | Tape) -> None:
+    """Close a reader in the process that opened it, and nowhere else."""
+    if pid == os.getpid():
+        reader.close()
+
+
+# ---------------------------------------------------------------------------------------------------------- writing
+
+
+class Writing:
+    """A store being written: a context manager with ``append``. It appears whole, or what was there before stays.
+
+    Everything is written into a folder beside the final name, ``.<name>.<random>.partial``, that is locked while its
+    writer lives. At the end it is flushed to the disk and renamed. What a killed writer left, the next one removes.
+    """
+
+    def __init__(
+        self, create: Callable[..., Recorder], path: str, options: dict[str, Any], *, replace: bool = False
+    ) -> None:
+        self.path = path
+        self.create = create
+        self.options = options
+        self.replace = replace
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        name = os.path.basename(self.path)
+        parent = os.path.dirname(self.path)
+        if not os.path.isdir(parent):
+            raise StoreError(f"{self.path} cannot be written: there is no folder {parent}. Make it first.")
+        self.refuse_existing()
+        sweep(parent, name)
+        self.folder = tempfile.mkdtemp(".partial", f".{name}.", parent)
+        self.lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            self.recorder = self.create(os.path.join(self.folder, name), **self.options)
+        except BaseException:
+            self.give_up()
+            raise
+        return self
+
+    def refuse_existing(self) -> None:
+        """Refuse to replace what is there, unless that was asked for."""
+        if not self.replace and os.path.lexists(self.path):
+            raise StoreError(
+                f"{self.path} exists. Say replace=True to put the new one in its place when it is complete."
+            )
+
+    def append(self, item: Any, key: str | None = None) -> None:
+        """Add an item.
+
+        Args:
+            item: whatever the format can hold.
+            key: the record's own name, where the format has such.
+        """
+        self.recorder.append(item, key)
+        self.count += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            try:
+                if kind is None:
+                    self.recorder.finish()
+            finally:
+                self.recorder.close()
+            if kind is None:
+                self.commit()
+        finally:
+            self.give_up()
+
+    def commit(self) -> None:
+        """Put what was written under its name."""
+        made = os.path.join(self.folder, os.path.basename(self.path))
+        flush(made)
+        self.refuse_existing()
+        if os.path.isdir(self.path) and not os.path.islink(self.path):
+            exchange(made, self.path)
+        else:
+            os.rename(made, self.path)
+        flush(os.path.dirname(self.path), deep=False)
+
+    def give_up(self) -> None:
+        """Remove the folder, and what may be left in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self.lock)
+
+
+class Extending:
+    """A store that is added to where it lies: a context manager with ``append``."""
+
+    def __init__(self, extend: Callable[..., Recorder], path: str, options: dict[str, Any]) -> None:
+        self.path = path
+        self.extend = extend
+        self.options = options
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        if not os.path.exists(self.path):
+            raise StoreError(f"{self.path} cannot be added to: it does not exist. Leave append=True out.")
+        self.recorder = self.extend(self.path, **self.options)
+        return self
+
+    def append(self, item: Any, key: str | None = None) -> None:
+        """Add an item."""
+        self.recorder.append(item, key)
+        self.count += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.recorder.finish()
+        finally:
+            self.recorder.close()
+
+
+def sweep(parent: str, name: str) -> None:
+    """Remove the folders that killed writers of a name left behind: those that nobody holds the lock of."""
+    with os.scandir(parent) as entries:
+        left = [e.path for e in entries if e.name.startswith(f".{name}.") and e.name.endswith(".partial")]
+    for folder in left:
+        with contextlib.suppress(OSError):
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(fd)
+
+
+def flush(path: str, *, deep: bool = True) -> None:
+    """Bring a file, or a folder with all that is in it, to the disk."""
+    if deep and os.path.isdir(path):
+        with os.scandir(path) as entries:
+            for entry in list(entries):
+                flush(entry.path)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def exchange(new: str, old: str) -> None:
+    """Let two folders change places at once; a rename alone replaces files only."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    places = (AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old))
+    if renameat2 is None or renameat2(*places, ctypes.c_uint(RENAME_EXCHANGE)):
+        raise StoreError(
+            f"{old} is a folder, and this system cannot replace one in one step. Remove it first, or save under "
+            "another name."
+        )
