@@ -516,6 +516,60 @@ def test_report_verdict():
         assert loader.report().verdict.startswith("input-bound")
 
 
+@EXECUTORS
+@pytest.mark.parametrize("ahead", [False, True], ids=["plain", "prefetch"])
+def test_what_was_left_out_is_listed_once(executor, ahead, tmp_path):
+    """Items left out before one that fails are listed once, though reading on leaves them out again."""
+    fails = tmp_path / "fails"
+    fails.touch()
+
+    def work(x: int) -> int:
+        if x in (4, 17, 18, 19):
+            raise ValueError(x)
+        return x
+
+    def flaky(x: int) -> int:
+        if x == 20 and fails.exists():
+            raise LookupError(x)
+        return x
+
+    dataset = ps.range(40).map(work, on_error="skip").map(flaky).batch(3)
+    with (dataset.prefetch(2) if ahead else dataset).loader(workers=executor) as loader:
+        iterator = iter(loader)
+        found = []
+        for _ in range(3):
+            with pytest.raises(LookupError):
+                for batch in iterator:
+                    found += batch.tolist()
+            assert [skipped.item for skipped in loader.report().listed] == [4, 17, 18, 19]
+        fails.unlink()
+        for batch in iterator:
+            found += batch.tolist()
+        assert found == [x for x in range(40) if x not in (4, 17, 18, 19)]
+        assert loader.report().skipped == 4
+        list(loader)
+        assert [skipped.epoch for skipped in loader.report().listed] == [1] * 4
+
+
+def test_report_is_of_the_epoch():
+    """Bytes, work and omissions are counted epoch by epoch, like the items."""
+
+    def work(x: int) -> np.ndarray:
+        if x == 3:
+            raise ValueError(x)
+        return np.full(20_000, x)
+
+    with ps.range(12).map(work).on_error("skip").loader(workers=ps.Processes(1), window=2) as loader:
+        found = []
+        for _ in range(3):
+            list(loader)
+            found.append(loader.report())
+    for report in found:
+        assert (report.items, report.skipped, len(report.listed)) == (11, 1, 1)
+        assert report.nbytes < 16 * 161_000
+    assert [report.listed[0].epoch for report in found] == [0, 1, 2]
+
+
 def test_report_after_close():
     """A report can be asked for after the loader is closed, with its numbers."""
     with ps.range(20).map(lambda x: np.full(20_000, x)).loader(workers=ps.Processes(1)) as loader:

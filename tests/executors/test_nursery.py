@@ -56,6 +56,39 @@ def test_goes():
     assert read() == [1, 2, 3, 4, 5]
 
 
+def test_a_nursery_that_is_being_killed_is_replaced(monkeypatch):
+    """A nursery that dies while it is asked for a worker makes room for another; if all do, the error says so."""
+    read()
+    first = registry.nursery
+    first.process.kill()  # its sockets close before it can be waited for
+    with monkeypatch.context() as patch:
+        patch.setattr(type(first), "alive", property(lambda nursery: True))
+        assert read() == [1, 2, 3, 4, 5]
+    assert registry.nursery is not first
+    retire()
+
+    def dying(nursery, request, fds):
+        raise BrokenPipeError(32, "on purpose")
+
+    monkeypatch.setattr(type(first), "fork", dying)
+    with pytest.raises(BrokenPipeError, match="on purpose"):
+        read()
+
+
+def test_a_signal_to_the_whole_group_while_it_starts(capfd):
+    """Ctrl-C, which its process group gets, does not end a nursery, not even one that has hardly begun to live."""
+    registry.hire()
+    pid = registry.nursery.process.pid
+    assert pid > 1
+    for _ in range(100):
+        os.kill(pid, signal.SIGINT)
+        time.sleep(0.001)  # over its start, whatever it is at
+    assert read() == [1, 2, 3, 4, 5]
+    assert registry.nursery.process.pid == pid
+    registry.release()
+    assert capfd.readouterr().err == ""
+
+
 def test_retires():
     """Asked to, it goes at once, unless somebody uses it."""
     read()

@@ -57,6 +57,7 @@ def test_a_stuck_item_becomes_an_error(executor, batched, gate):
     assert __file__ in text
     assert "in wait_for_gate" in text
     assert isinstance(caught.value, TimeoutError)
+    assert f"for as long as it takes: dataset.epoch(0)[{5 if batched else 21}]" in caught.value.__notes__[-1]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS, ids=repr)

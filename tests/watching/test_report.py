@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 import penstock as ps
-from penstock.graph.execution import Tally
+from penstock.graph.execution import Omissions, Tally
 from penstock.watching.report import BOUND, Report, Watch
 
 FIGURES = Report(
@@ -73,7 +73,7 @@ def test_the_text():
     for word in ("shared memory", "died", "window"):
         assert word not in text
     text = str(report(nbytes=3_500_000, replaced=2, limited_by_bytes=True))
-    for word in ("3.5 MB", "replaced: 2", "window_bytes"):
+    for word in ("3.5 MB", "so far: 2", "window_bytes"):
         assert word in text
     text = str(report(skipped=1234, listed=tuple(f"item {k}" for k in range(20))))
     for word in ("left out: 1,234", "item 0", "and more"):
@@ -87,7 +87,7 @@ def test_a_watch_adds_up():
     watch.began = 10.0
     watch.taken(10.0, 11.0)
     watch.taken(12.0, 12.5)
-    found = watch.report(pipeline="", executor=ps.Inline(), tally=Tally(), replaced=0)
+    found = watch.report(pipeline="", executor=ps.Inline(), tally=Tally(), omissions=Omissions(), replaced=0)
     assert (found.items, found.seconds, found.waited, found.first) == (2, 2.5, 1.5, 1.0)
     assert (found.busy, found.nbytes, found.limited_by_bytes) == (0.0, 0, False)
 

@@ -58,6 +58,17 @@ class Feed(ABC):
     def at(self) -> Any:
         """The position of what is below, before what has not been fed yet."""
 
+    def onward(self) -> Any:
+        """Return where the next epoch of what is below begins, if that is known."""
+        return None
+
+    def starved(self) -> bool:
+        """Tell whether the next piece must be waited for outside."""
+        return False
+
+    def interrupt(self) -> None:
+        """Let what is below stop waiting."""
+
     def close(self) -> None:
         """Close what is below."""
 
@@ -111,7 +122,7 @@ class Elements(Feed):
         places: list[Place] = []
         befores: list[Any] = [self.here]
         failure = None
-        while len(elements) < min(size, ELEMENTS) and not self.ended:
+        while len(elements) < min(size, ELEMENTS) and not self.ended and not (elements and self.cursor.starved()):
             try:
                 elements.append(next(self.cursor))
             except StopIteration:
@@ -135,6 +146,18 @@ class Elements(Feed):
     def place(self, part: Part, offset: int) -> Place:
         """Return the place that the cursor gave."""
         return part.places[offset]
+
+    def onward(self) -> Any:
+        """Return where the cursor's next epoch begins."""
+        return self.cursor.onward()
+
+    def starved(self) -> bool:
+        """Tell whether the cursor must wait outside."""
+        return not self.ended and self.cursor.starved()
+
+    def interrupt(self) -> None:
+        """Let the cursor stop waiting."""
+        self.cursor.interrupt()
 
     def close(self) -> None:
         """Close the cursor."""

@@ -16,11 +16,11 @@ import struct
 import zlib
 from typing import NamedTuple
 
-import cloudpickle
 import numpy as np
 
 from penstock.graph.execution import Ticket
 from penstock.transport.frame import Extent, Packed
+from penstock.transport.reducing import by_value
 from penstock.transport.slab import Arena, Borrowed, Root, address
 
 # number, epoch, node, start, stop, kind, slab offset, bytes, check sum
@@ -36,7 +36,7 @@ WHOLE, SPILLED, BROKEN = range(3)
 
 # the board
 SLOT = 8
-NUMBER, NODE, INDEX, READY, PID, ROOT, STARTED = range(7)
+NUMBER, NODE, INDEX, READY, PID, STARTED = range(6)
 IDLE = -1
 
 ASK, STACK = signal.SIGUSR2, signal.SIGUSR1
@@ -58,7 +58,7 @@ def address_ticket(ticket: Ticket, parcels: Arena) -> Sent:
     kind, offset, payload, parcel, check = POSITIONS, 0, b"", None, 0
     if ticket.elements is not None:
         try:
-            payload = cloudpickle.dumps((ticket.elements, ticket.places), 5)
+            payload = by_value((ticket.elements, ticket.places))
         except Exception as error:
             place = ticket.places[0].position
             error.add_note(f"penstock: item {place} of the stream cannot be sent to a worker process")

@@ -36,6 +36,7 @@ import threading
 from typing import Any, NamedTuple
 
 LINGER = 1.0  # seconds
+ATTEMPTS = 5  # nurseries in a row that may be killed before they have taken a request
 STATUS = struct.Struct("<i")
 BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
@@ -44,6 +45,7 @@ BOOT = (
 # One thread per worker for libraries that would otherwise start one per core in each; what the user has set, stays.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 LARGEST = 1 << 18  # bytes of a request
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PR_SET_PDEATHSIG = 1
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
@@ -62,15 +64,23 @@ class Nursery:
         path = search_path()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001
         command = [sys.executable, *flags, "-c", BOOT, json.dumps(path), str(theirs.fileno()), str(os.getpid())]
+        process = None
+        # It is born with these blocked, and blocks them until it ignores them: a Ctrl-C while it starts is not for it.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
         try:
-            self.process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
-            )
+            try:
+                process = subprocess.Popen(
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment
+                )
+            finally:
+                theirs.close()
+                signal.pthread_sigmask(signal.SIG_SETMASK, masked)  # a Ctrl-C of meanwhile comes here
         except BaseException:
             ours.close()
+            if process is not None:
+                process.wait()
             raise
-        finally:
-            theirs.close()
+        self.process = process
 
     @property
     def alive(self) -> bool:
@@ -79,7 +89,7 @@ class Nursery:
 
     def fork(self, request: dict[str, Any], fds: list[int]) -> None:
         """Ask for a worker. ``fds[0]`` is the nursery's end of its lifeline, the rest goes to the worker."""
-        request = request | {"cwd": os.getcwd(), "path": search_path()}
+        request = request | {"cwd": here(), "path": search_path()}
         socket.send_fds(self.control, [pickle.dumps(request)], fds)
 
     def end(self) -> None:
@@ -96,7 +106,15 @@ class Nursery:
 
 def search_path() -> list[str]:
     """Return where this process looks for modules, in a form that another one understands."""
-    return [os.fspath(entry) or os.getcwd() for entry in sys.path]
+    return [name for entry in sys.path if (name := os.fspath(entry) or here())]
+
+
+def here() -> str:
+    """Return the working directory; nothing where it has been removed, which stops no program either."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 class Registry:
@@ -124,6 +142,21 @@ class Registry:
             if self.nursery is None:
                 self.nursery = Nursery()
             return self.nursery
+
+    def fork(self, request: dict[str, Any], fds: list[int]) -> None:
+        """Ask the nursery for a worker; one that is just being killed, which takes it a moment, is replaced."""
+        with self.lock:
+            for _ in range(ATTEMPTS):
+                try:
+                    self.living().fork(request, fds)
+                except ConnectionError as problem:
+                    error = problem
+                    if self.nursery is not None:
+                        self.nursery.end()
+                        self.nursery = None
+                else:
+                    return
+            raise error
 
     def release(self) -> None:
         """Count a user less; after the last, the nursery goes in a moment."""
@@ -225,8 +258,9 @@ def pidfd_of_parent(trainer: int) -> int:
 
 def leave_signals() -> None:
     """Ignore what is sent to the whole group, Ctrl-C first of all: it is for the trainer to decide about."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
 
 
 def keep_memory() -> None:

@@ -5,6 +5,9 @@
         ^           └── outcomes (one socket each) <── slabs (one arena each) ─┘       │
         └──────────────── lifeline (one each, through the nursery) ────────────────────┘
 
+    session   tickets out, outcomes in (this file)         crew     processes and what connects them
+    deaths    what a death means for a ticket              patience items that take too long
+
 A worker that dies is replaced, and what it was at is done again. Which tickets that concerns follows from what is known
 without its help: everything submitted, less the outcomes that arrived, less what living workers say they are at on the
 board. A ticket that two workers do by this rule is harmless: the second outcome is dropped.
@@ -13,36 +16,29 @@ board. A ticket that two workers do by this rule is harmless: the second outcome
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import select
 import signal
 import socket
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from penstock.errors import ClosedError, UnsupportedPlatform, WorkerDied, WorkerError, WorkerNotStarted
+from penstock.errors import ClosedError, UnsupportedPlatform, WorkerError, WorkerNotStarted
 from penstock.executors import messages as m
+from penstock.executors.crew import ENDING, Crew, Slot, tell
+from penstock.executors.deaths import Deaths
 from penstock.executors.messages import Sent, address_ticket, careful, open_answer
-from penstock.executors.nursery import STATUS, THREADS, registry
+from penstock.executors.nursery import STATUS
 from penstock.executors.patience import Patience
 from penstock.graph.checking import whole
-from penstock.graph.context import PAGE
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.graph.policy import Skipped
 from penstock.transport.failure import unpack_error
 from penstock.transport.frame import unpack
-from penstock.transport.shipment import ship
-from penstock.transport.slab import Arena, Borrowed, Held, arena_size, create
 
-OWN_FAULT = 2  # deaths after which an item is given up, where the process ended itself or crashed …
-KILLED = 4  # … and where somebody sent SIGKILL or SIGTERM, which need not be the item's fault …
-HOPELESS = 20  # … so more are forgiven where workers died at other items, too, up to this
 SKIPPED_ERROR = Skipped._fields.index("error")
-PATIENCE = 3  # workers in a row that may die before they are ready
 
 
 @dataclass(frozen=True)
@@ -73,19 +69,8 @@ class Processes(Executor):
         return ProcessSession(work, self.count)
 
 
-class Slot(NamedTuple):
-    """A worker and what connects it."""
-
-    number: int
-    outcomes: socket.socket
-    lifeline: socket.socket
-    arena: Borrowed
-    stack: int
-    """The file in memory that it writes its stack into, when asked."""
-
-
 class ProcessSession(Session):
-    """Worker processes that are alive."""
+    """Worker processes that are alive, with work under way."""
 
     def __init__(self, work: Work, count: int) -> None:
         # Held by whatever touches what follows, and by nobody who waits. Re-entrant, because garbage collection may end
@@ -93,117 +78,35 @@ class ProcessSession(Session):
         self.lock = threading.RLock()
         self.closed = False
         self.broken: WorkerError | None = None  # what makes it impossible to go on, once that has happened
-        self.owner = os.getpid()
-        self.work = work
-        self.count = count
-        self.deaths = 0
-        self.innocent = 0  # deaths at items that were computed in the end
-        self.unready = 0
-        self.slots: dict[int, Slot] = {}
-        self.by_fd: dict[int, tuple[Slot, bool]] = {}
+        self.deaths = Deaths(work.plan, count)
+        self.patience = Patience(work)
         self.sent: dict[int, Sent] = {}
-        self.strikes: dict[int, int] = {}
         self.waiting: deque[int] = deque()
         self.finished: deque[Outcome] = deque()
         self.buffer = bytearray(m.MESSAGE + 4096)
-        self.held_bytes = Held()
-        self.held = contextlib.ExitStack()  # what is to be given back, the last first
+        self.crew = Crew(work, count)
         try:
-            self.open(work)
-            for number in range(count):
-                self.spawn(number)
+            self.crew.open()
         except BaseException:
             self.close()
             raise
 
-    def open(self, work: Work) -> None:
-        """Make all that the workers share."""
-        hold = self.held.callback
-        registry.hire()
-        hold(self.release)
-        self.patience = Patience(work)
-        self.watch = select.epoll()
-        hold(self.watch.close)
-        self.wake = os.eventfd(0, os.EFD_CLOEXEC)
-        hold(os.close, self.wake)
-        self.watch.register(self.wake, select.EPOLLIN)
-        self.tickets, self.queue = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        hold(self.tickets.close)
-        hold(self.queue.close)
-        self.tickets.setblocking(False)
-        self.size = arena_size()
-        self.board_fd = create("penstock-board", PAGE * -(-self.count * m.SLOT * 8 // PAGE))
-        hold(os.close, self.board_fd)
-        shared = mmap.mmap(self.board_fd, 0)
-        hold(shared.close)
-        self.board = memoryview(shared).cast("q")
-        hold(self.board.release)
-        self.parcels_fd = create("penstock-parcels", self.size)
-        hold(os.close, self.parcels_fd)
-        self.parcels = Arena(self.parcels_fd, self.size)
-        self.work_fd, self.work_size = ship(work)
-        hold(os.close, self.work_fd)
-        hold(self.end_workers)
-
-    def release(self) -> None:
-        """Let the nursery know; in a fork of the trainer, it is not ours."""
-        if self.owner == os.getpid():
-            registry.release()
-
-    # -- workers
-
-    def spawn(self, number: int) -> None:
-        """Ask the nursery for a worker."""
-        base = m.SLOT * number
-        for k in range(m.SLOT):
-            self.board[base + k] = 0
-        self.board[base + m.NUMBER] = m.IDLE
-        request = {
-            "slot": number,
-            "arena_size": self.size,
-            "parcels_size": self.size,
-            "work_size": self.work_size,
-            "environment": dict.fromkeys(THREADS, "1") | dict(os.environ),
-        }
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-            outcomes, its_outcomes = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            ours.callback(outcomes.close)
-            theirs.callback(its_outcomes.close)
-            its_outcomes.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * m.MESSAGE)
-            lifeline, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            ours.callback(lifeline.close)
-            theirs.callback(end.close)
-            arena = create("penstock-arena", self.size)
-            theirs.callback(os.close, arena)
-            stack = create("penstock-stack", 0)
-            ours.callback(os.close, stack)
-            shared = [self.parcels_fd, self.board_fd, self.work_fd]
-            fds = [end.fileno(), self.queue.fileno(), its_outcomes.fileno(), arena, *shared, stack]
-            registry.living().fork(request, fds)
-            slot = Slot(number, outcomes, lifeline, Borrowed(arena, self.size, self.held_bytes), stack)
-            for sock, is_outcomes in ((outcomes, True), (lifeline, False)):
-                sock.setblocking(False)
-                self.watch.register(sock, select.EPOLLIN)
-                self.by_fd[sock.fileno()] = (slot, is_outcomes)
-            self.slots[number] = slot
-            ours.pop_all()
-
     @property
     def workers(self) -> tuple[Worker, ...]:
         """The processes, with their numbers once they have started."""
-        return tuple(Worker(n, "process", self.board[m.SLOT * n + m.PID] or None) for n in sorted(self.slots))
+        return self.crew.workers
 
     @property
     def replaced(self) -> int:
         """How many workers died and were replaced."""
-        return self.deaths
+        return self.deaths.count
 
     # -- tickets
 
     def submit(self, ticket: Ticket) -> None:
         """Put a ticket on the shared queue, or behind those that found it full."""
         self.check_owner()
-        sent = address_ticket(ticket, self.parcels)
+        sent = address_ticket(ticket, self.crew.parcels)
         with self.lock:
             if self.closed:
                 raise ClosedError("the workers have been closed")
@@ -213,8 +116,9 @@ class ProcessSession(Session):
 
     def check_owner(self) -> None:
         """Refuse a fork of the trainer, which shares our sockets and would take what is not its own."""
-        if self.owner != os.getpid():
-            raise ClosedError(f"this loader's workers belong to process {self.owner}. Make a new loader after a fork.")
+        if not self.crew.ours:
+            owner = self.crew.owner
+            raise ClosedError(f"this loader's workers belong to process {owner}. Make a new loader after a fork.")
 
     def flush(self) -> None:
         """Send what the queue has room for."""
@@ -222,10 +126,10 @@ class ProcessSession(Session):
             sent = self.sent.get(self.waiting[0])
             if sent is not None:
                 message = sent.message
-                if sent.ticket.number in self.strikes:
+                if sent.ticket.number in self.deaths.strikes:
                     message = careful(message)
                 try:
-                    self.tickets.send(message)
+                    self.crew.tickets.send(message)
                 except BlockingIOError:
                     return
             self.waiting.popleft()
@@ -234,7 +138,7 @@ class ProcessSession(Session):
         """Take back what nobody has taken from the queue."""
         with contextlib.suppress(BlockingIOError):
             while True:
-                self.queue.recv(m.MESSAGE, socket.MSG_DONTWAIT)
+                self.crew.queue.recv(m.MESSAGE, socket.MSG_DONTWAIT)
 
     def cancel(self) -> None:
         """Forget all tickets."""
@@ -242,10 +146,10 @@ class ProcessSession(Session):
             self.waiting.clear()
             self.sent.clear()
             self.finished.clear()
-            self.strikes.clear()
-            if self.owner == os.getpid() and not self.closed:
+            self.deaths.forget()
+            if self.crew.ours and not self.closed:
                 self.drain()
-                os.eventfd_write(self.wake, 1)
+                os.eventfd_write(self.crew.wake, 1)
 
     # -- outcomes
 
@@ -256,6 +160,8 @@ class ProcessSession(Session):
             with self.lock:
                 if self.closed:
                     raise ClosedError("the workers have been closed")
+                if self.broken is None:
+                    self.replace()
                 if self.finished:
                     return self.finished.popleft()
                 if self.broken is not None:
@@ -265,17 +171,17 @@ class ProcessSession(Session):
             with self.lock:
                 if self.closed:
                     continue
-                if self.wake in events:
-                    os.eventfd_read(self.wake)
+                if self.crew.wake in events:
+                    os.eventfd_read(self.crew.wake)
                     return NOBODYS
                 self.handle(events)
                 if self.patience.due():
                     self.look()
 
     def handle(self, events: list[int]) -> None:
-        """Receive what has come, and replace who has died."""
+        """Receive what has come, and take note of who has died."""
         for fd in events:
-            slot, is_outcomes = self.by_fd.get(fd, (None, False))
+            slot, is_outcomes = self.crew.by_fd.get(fd, (None, False))
             if slot is not None:
                 (self.receive if is_outcomes else self.mourn)(slot)
 
@@ -284,7 +190,7 @@ class ProcessSession(Session):
         # With tickets that found the queue full, look again soon: workers make room without a word.
         moment = 0.05 if self.waiting else self.patience.left() + 0.001
         try:
-            return [fd for fd, _ in self.watch.poll(moment)]
+            return [fd for fd, _ in self.crew.watch.poll(moment)]
         except (ValueError, OSError):
             if self.closed:  # by another thread, while this one waited
                 return []
@@ -297,7 +203,7 @@ class ProcessSession(Session):
         except (BlockingIOError, ConnectionResetError, TimeoutError):
             return False
         if not size:
-            self.unwatch(slot.outcomes)  # it has ended; its lifeline will say how
+            self.crew.unwatch(slot.outcomes)  # it has ended; its lifeline will say how
             return False
         answer = open_answer(memoryview(self.buffer)[:size])
         if answer.kind == m.BROKEN:
@@ -315,17 +221,16 @@ class ProcessSession(Session):
             items, counts, skips = [], None, []
             error = Split() if sent.ticket.size > 1 else unreadable(problem, sent.ticket)
         if sent is not None:  # else it was cancelled, or done twice
-            self.innocent += self.strikes.pop(answer.number, 0)
+            self.deaths.computed(answer.number)
             nbytes = sum(extent.nbytes for extent in answer.extents) + size
             outcome = Outcome(answer.number, items, counts, error, answer.seconds, nbytes, slot.number, skips)
             self.finished.append(outcome)
-        self.unready = 0
         return True
 
     def give_way(self, slot: Slot, text: str) -> NoReturn:
         """Raise what a worker said that cannot go on; nor can the session."""
         what, kind = "could not start", WorkerNotStarted
-        if self.board[m.SLOT * slot.number + m.READY]:
+        if self.crew.notes(slot.number).ready:
             what, kind = "failed, not the item that it was at", WorkerError  # type: ignore[assignment]
         self.broken = kind(f"worker {slot.number} {what}. It said:\n{text}")
         raise self.broken
@@ -334,19 +239,18 @@ class ProcessSession(Session):
 
     def look(self) -> None:
         """End a worker that has been at one item for too long, or warn of it."""
-        for slot in list(self.slots.values()):
-            notes = self.board[m.SLOT * slot.number : m.SLOT * (slot.number + 1)].tolist()
-            number, started = notes[m.NUMBER], notes[m.STARTED] / 1e9
+        for slot in list(self.crew.slots.values()):
+            notes = self.crew.notes(slot.number)
+            number, item, started = notes.number, notes.item, notes.started / 1e9
             sent = self.sent.get(number)
             if sent is None or time.monotonic() - started < self.patience.tick:
                 continue
-            item = None if notes[m.NODE] == m.IDLE else (notes[m.NODE], notes[m.INDEX])
             seconds = self.patience.exceeded(slot.number, number, started, item)
             if not seconds:
                 tell(slot, m.ASK)  # the answer is there at the next look
                 continue
             worker = next(x for x in self.workers if x.number == slot.number)
-            text = self.patience.describe(sent.ticket, item, seconds, str(worker), self.stack_of(slot))
+            text = self.patience.describe(sent.ticket, item, seconds, str(worker), self.crew.stack_of(slot))
             if not self.patience.fatal:
                 self.patience.warn(text)
                 continue
@@ -354,26 +258,13 @@ class ProcessSession(Session):
             tell(slot, None)
             error = Split() if sent.ticket.size > 1 else self.patience.error(text)
             self.finished.append(Outcome(number, [], None, error, seconds, 0, slot.number))
-            slot.lifeline.settimeout(2)  # the nursery kills at once
+            slot.lifeline.settimeout(ENDING)  # the nursery kills at once
             self.mourn(slot)
-
-    def stack_of(self, slot: Slot) -> str:
-        """Return the Python stacks of a worker's threads, written by itself even while it is stuck in C code."""
-        before = os.fstat(slot.stack).st_size
-        tell(slot, m.STACK)
-        deadline = time.monotonic() + 1.0
-        size = before
-        while time.monotonic() < deadline:
-            time.sleep(0.02)
-            last, size = size, os.fstat(slot.stack).st_size
-            if size > before and size == last:  # written, and written to its end
-                break
-        return os.pread(slot.stack, size - before, before).decode(errors="replace") or "(it gave none)"
 
     # -- deaths
 
     def mourn(self, slot: Slot) -> None:
-        """Replace a worker that has ended; do again what it was at."""
+        """Let go of a worker that has ended; what it was at is done again. The next look for outcomes replaces it."""
         try:
             message = slot.lifeline.recv(STATUS.size)
         except (BlockingIOError, TimeoutError):
@@ -382,96 +273,40 @@ class ProcessSession(Session):
             message = b""
         status = STATUS.unpack(message)[0] if message else -signal.SIGKILL
         if not message:  # the nursery itself was killed, and its workers die with it, but perhaps not before this
-            slot.outcomes.settimeout(2)
+            slot.outcomes.settimeout(ENDING)
         while self.receive(slot):
             pass
-        base = m.SLOT * slot.number
-        number = self.board[base + m.NUMBER]
-        item = tuple(self.board[base + k] for k in (m.NODE, m.INDEX, m.ROOT))
-        ready = bool(self.board[base + m.READY])
-        self.dismiss(slot)
-        self.deaths += 1
-        self.unready = 0 if ready else self.unready + 1
-        if self.unready >= PATIENCE:
-            self.broken = WorkerNotStarted(
-                f"{self.unready} workers in a row ended ({reason(status)}) before they were ready to work. "
-                "What they printed stands above; look at what is imported by the functions of the pipeline."
-            )
-            raise self.broken
-        if number in self.sent:
-            self.strikes[number] = self.strikes.get(number, 0) + 1
-            if self.strikes[number] >= self.forgiven(number, status):
-                self.give_up(number, item, status)
-        self.drain()
-        at_work = {self.board[m.SLOT * n + m.NUMBER] for n in self.slots}
-        self.waiting.clear()
-        lost = [n for n in self.sent if n not in at_work]
-        # What was being computed comes last: if somebody kills at random, the next to die is at something else.
-        self.waiting.extend(sorted(lost, key=lambda n: (self.strikes.get(n, 0), n)))
-        try:
-            self.spawn(slot.number)
-        except Exception as error:
-            self.broken = WorkerNotStarted(f"worker {slot.number} ended and cannot be replaced: {error}")
-            raise self.broken from error
-        self.flush()
-
-    def forgiven(self, number: int, status: int) -> int:
-        """Return how many deaths end a ticket's life. A person or a batch system that kills workers kills all sorts."""
-        if status not in (-signal.SIGKILL, -signal.SIGTERM) or self.sent[number].ticket.size > 1:
-            return OWN_FAULT  # of a ticket with many positions, each is tried alone then, which harms nobody
-        return min(KILLED + self.innocent + len(self.strikes) - 1, HOPELESS)
-
-    def give_up(self, number: int, item: tuple[int, ...], status: int) -> None:
-        """Answer a ticket that kills its workers with an error that names the item."""
-        ticket = self.sent.pop(number).ticket
-        deaths = self.strikes.pop(number)
-        if ticket.size > 1:
-            self.finished.append(Outcome(number, [], None, Split(), 0.0))
-            return
-        node, index, root = item
-        if ticket.elements is not None:
-            node, index = ticket.node, ticket.places[0].position
-        elif node == m.IDLE:  # in a step that works element by element
-            node, index = ticket.node, ticket.start
-        what = self.work.plan.nodes[node]
-        error = WorkerDied(
-            f"item {index} of {what.label()}, epoch {ticket.epoch}, ended {deaths} worker processes, one after the "
-            f"other: {reason(status)}."
-        )
-        error.add_note(f"penstock: {what.label()} was written at {what.site}")
-        if self.work.root.positional:
-            how = f"dataset.epoch({ticket.epoch})[{root}]"
-            error.add_note(f"penstock: to see it in line, which will end that process, too: {how}")
-        self.finished.append(Outcome(ticket.number, [], None, error, 0.0))
-
-    def unwatch(self, sock: socket.socket) -> None:
-        """Listen no longer."""
-        if self.by_fd.pop(sock.fileno(), None) is not None and self.owner == os.getpid():
-            self.watch.unregister(sock)  # the list is shared with forks of the trainer, who must not touch it
-
-    def dismiss(self, slot: Slot) -> None:
-        """Let go of a worker that has ended."""
-        self.slots.pop(slot.number, None)
-        for sock in (slot.outcomes, slot.lifeline):
-            self.unwatch(sock)
-            sock.close()
-        os.close(slot.stack)
+        notes = self.crew.notes(slot.number)
+        self.crew.dismiss(slot)
         self.patience.looks.pop(slot.number, None)
+        self.broken = self.deaths.add(status, ready=bool(notes.ready))
+        if self.broken is not None:
+            raise self.broken
+        if notes.number in self.sent:
+            outcome = self.deaths.strike(self.sent[notes.number].ticket, notes.item, status)
+            if outcome is not None:
+                del self.sent[notes.number]
+                self.finished.append(outcome)
+        self.hand_out_again()
+
+    def replace(self) -> None:
+        """Start the workers that are missing, whatever became of the last attempt: a Ctrl-C may have come between."""
+        try:
+            self.crew.complete()
+        except Exception as error:
+            self.broken = WorkerNotStarted(f"a worker ended and cannot be replaced: {error}")
+            raise self.broken from error
+
+    def hand_out_again(self) -> None:
+        """Queue whatever no living worker is at."""
+        self.drain()
+        at_work = {self.crew.notes(number).number for number in self.crew.slots}
+        lost = [number for number in self.sent if number not in at_work]
+        # What was being computed comes last: if somebody kills at random, the next to die is at something else.
+        strikes = self.deaths.strikes
+        self.waiting = deque(sorted(lost, key=lambda number: (strikes.get(number, 0), number)))
 
     # -- the end
-
-    def end_workers(self) -> None:
-        """End the workers and wait until they are gone, which takes milliseconds: the nursery kills them."""
-        slots = list(self.slots.values())
-        if self.owner == os.getpid():  # in a fork of the trainer, only descriptors are ours to close
-            for slot in slots:
-                tell(slot, None)
-            for slot in slots:
-                with contextlib.suppress(OSError):
-                    slot.lifeline.settimeout(2)
-                    slot.lifeline.recv(STATUS.size)
-        for slot in slots:
-            self.dismiss(slot)
 
     def close(self) -> None:
         """End the workers and give back all that was held."""
@@ -479,20 +314,11 @@ class ProcessSession(Session):
             if self.closed:
                 return
             self.closed = True
-            if hasattr(self, "wake") and self.owner == os.getpid():
-                os.eventfd_write(self.wake, 1)  # another thread may be waiting in collect
-            self.held.close()
+            if hasattr(self.crew, "wake") and self.crew.ours:
+                os.eventfd_write(self.crew.wake, 1)  # another thread may be waiting in collect
+            self.crew.close()
             self.sent.clear()
             self.finished.clear()
-
-
-def tell(slot: Slot, number: int | None) -> None:
-    """Have the nursery send a worker a signal; without one, end it. A worker that has ended need not be told."""
-    with contextlib.suppress(OSError):
-        if number is None:
-            slot.lifeline.shutdown(socket.SHUT_WR)
-        else:
-            slot.lifeline.send(bytes([number]))
 
 
 def unreadable(error: Exception, ticket: Ticket) -> Exception:
@@ -501,12 +327,3 @@ def unreadable(error: Exception, ticket: Ticket) -> Exception:
     index = ticket.start if ticket.elements is None else ticket.places[0].position
     error.add_note(f"penstock: item {index}, epoch {ticket.epoch}")
     return error
-
-
-def reason(status: int) -> str:
-    """Return in words how a process ended."""
-    if status >= 0:
-        return f"exit code {status}"
-    with contextlib.suppress(ValueError):
-        return f"signal {signal.Signals(-status).name}"
-    return f"signal {-status}"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import length_hint
 from typing import Any
 
@@ -51,6 +51,8 @@ class Window:
     def fill(self) -> None:
         """Submit as many tickets as the limits allow."""
         while not self.exhausted and len(self.ahead) < self.limit:
+            if self.ahead and self.feed.starved():
+                return  # a live source: what is under way comes first
             part = self.feed.part(self.size)
             if part is None:
                 self.exhausted = True
@@ -95,7 +97,7 @@ class Window:
             outcome = Outcome(0, [], None, None, 0.0)
         self.ahead.popleft()
         if part.failure is not None and outcome.error is None:
-            outcome = outcome._replace(error=part.failure)
+            outcome = outcome._replace(error=part.failure, worker=-1)  # it happened in the caller
         return part, outcome
 
     def check(self, part: Part, outcome: Outcome) -> None:
@@ -285,6 +287,22 @@ class Stage(Cursor):
         at = [self.at, self.of_element or self.skip]
         return [*at, list(self.counts)] if self.chain.skips else at
 
+    def onward(self) -> Any:
+        """Return what Spread would return here."""
+        below = self.window.feed.onward()
+        if below is None:
+            return None
+        return [below, 0, [0] * len(self.counts)] if self.chain.skips else [below, 0]
+
+    def starved(self) -> bool:
+        """Tell whether nothing is at hand nor under way, and what is below must be waited for outside."""
+        self.settle_flow()
+        return self.given >= len(self.outcome.items) and not self.window.ahead and self.window.feed.starved()
+
+    def interrupt(self) -> None:
+        """Let what is below stop waiting."""
+        self.window.feed.interrupt()
+
     def exhausted(self) -> bool:
         """Tell whether every ticket has been submitted."""
         return self.window.exhausted
@@ -305,14 +323,16 @@ class Stage(Cursor):
 class Afar(Reading):
     """A description whose positional and elementwise work is done by workers."""
 
-    def __init__(self, plan: Plan, epoch: int, desk: Desk, workers: int) -> None:
-        super().__init__(plan, epoch, hear=desk.tally.hear)
+    def __init__(
+        self, plan: Plan, epoch: int, desk: Desk, workers: int, hear: Callable[[Skipped], None] | None = None
+    ) -> None:
+        super().__init__(plan, epoch, hear=hear)
         self.desk = desk
         self.workers = workers
 
     def at(self, epoch: int) -> Reading:
         """Return the same in another epoch."""
-        return Afar(self.plan, epoch, self.desk, self.workers)
+        return Afar(self.plan, epoch, self.desk, self.workers, self.hear)
 
     def start(self, node: Node, position: Any) -> Cursor:
         """Begin to read: positional nodes by workers, whatever they would do in line."""
@@ -323,4 +343,3 @@ class Afar(Reading):
     def begin(self, node: Node, position: Any) -> Cursor:
         """Begin to read a chain of elementwise nodes."""
         return Stage(self, node, position)
-

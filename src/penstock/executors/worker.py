@@ -33,7 +33,6 @@ from penstock.executors.messages import (
     NUMBER,
     PID,
     READY,
-    ROOT,
     SLOT,
     STACK,
     STARTED,
@@ -56,6 +55,7 @@ NEVER = 1 << 62  # a start that is not yet
 class CarefulReading(Reading):
     """Writes on the board which item of which operation is being computed. For tickets that have killed a worker."""
 
+    stepwise = True
     notes: memoryview
 
     def item(self, node: Node, index: int) -> Any:
@@ -63,8 +63,6 @@ class CarefulReading(Reading):
         notes = self.notes
         before = notes[NODE], notes[INDEX]
         notes[NODE], notes[INDEX] = self.plan.nodes.index_of(node), index
-        if node is self.plan.root:
-            notes[ROOT] = index
         value = super().item(node, index)
         notes[NODE], notes[INDEX] = before
         return value
@@ -99,7 +97,8 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         sys.path[:] = request["path"]
-        os.chdir(request["cwd"])
+        if request["cwd"]:
+            os.chdir(request["cwd"])
         np.random.seed()  # noqa: NPY002  a fork shares the state of the nursery; global draws must differ
         description: Work = unship(wires.work, request["work_size"])
         os.close(wires.work)
@@ -231,4 +230,3 @@ def disentangled(packed: Packed, arena: Arena) -> Packed:
     for slab in kept:
         arena.map.flags[slab] = 0
     return packed._replace(extents=extents)
-

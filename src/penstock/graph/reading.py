@@ -98,6 +98,8 @@ def folded(epoch: int) -> int:
 class Reading:
     """A description in one epoch."""
 
+    stepwise = False  # whether steps that go together are asked for one by one, so that each can be seen
+
     def __init__(
         self, plan: Plan, epoch: int = 0, meter: Meter | None = None, hear: Callable[[Skipped], None] | None = None
     ) -> None:

@@ -16,12 +16,13 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.graph.context import PAGE
+from penstock.graph.execution import Work
 from penstock.graph.node import Node
+from penstock.transport.reducing import ByValue
 from penstock.transport.slab import address, create
 
 HEAD = struct.Struct("<qq")
@@ -29,7 +30,7 @@ ALIGN = 64
 LARGEST = 1 << 30  # bytes of one write: Linux takes no more than two gigabytes at once
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+class Pickler(ByValue):
     """Pickles functions by value where they cannot be imported, arrays beside the stream, memory maps by reference."""
 
     def reducer_override(self, obj: Any) -> Any:
@@ -111,6 +112,30 @@ def ship(value: Any) -> tuple[int, int]:
         os.close(fd)
         raise
     return fd, size
+
+
+def ship_work(work: Work) -> tuple[int, int]:
+    """Ship a description; an error of that says which operation cannot travel."""
+    try:
+        return ship(work)
+    except Exception as error:
+        for node in work.plan.nodes:
+            for name, value in node.shipped().settings():
+                try:
+                    Alone(io.BytesIO(), 5, buffer_callback=lambda _: None).dump(value)
+                except Exception:  # noqa: BLE001  the same as above, and here it is known where
+                    error.add_note(f"penstock: {node.label()} cannot be sent to worker processes: its {name}")
+                    error.add_note(f"penstock: {node.label()} was written at {node.site}")
+                    raise error from None
+        raise
+
+
+class Alone(Pickler):
+    """Pickles what a step has of its own, without what stands before it."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Return how an object travels; another step does not."""
+        return (object, ()) if isinstance(obj, Node) else super().reducer_override(obj)
 
 
 def write(fd: int, data: memoryview, offset: int) -> None:

@@ -18,6 +18,7 @@ import contextlib
 import logging
 import mmap
 import os
+import sys
 import threading
 import weakref
 from typing import Any
@@ -27,6 +28,9 @@ from numpy.typing import NDArray
 
 from penstock.errors import UnsupportedPlatform
 from penstock.graph.context import PAGE, Memory, rounded, shaped, size_of
+
+if sys.platform != "win32":
+    import resource  # here and not where it is used: whoever starts workers must not wait for the import lock
 
 Root = NDArray[np.uint8]
 
@@ -76,10 +80,21 @@ def create(name: str, size: int) -> int:
     return fd
 
 
-def arena_size() -> int:
-    """Return how much address space an arena gets: as much as the machine has memory, within a limit."""
+def arena_size(mappings: int = 1) -> int:
+    """Return how much address space an arena gets: as much as the machine has memory, within limits.
+
+    Args:
+        mappings: how many of them one process maps; where its address space is limited (``ulimit -v``, as batch systems
+            do), all together get half of it.
+    """
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(max(physical, 1 << 28), LARGEST) // PAGE * PAGE
+    size = min(max(physical, 1 << 28), LARGEST)
+    if sys.platform != "win32":
+        for limit, share in ((resource.RLIMIT_AS, 2 * mappings), (resource.RLIMIT_FSIZE, 1)):
+            allowed, _ = resource.getrlimit(limit)
+            if allowed != resource.RLIM_INFINITY:
+                size = min(size, max(allowed // share, 1 << 22))
+    return size // PAGE * PAGE
 
 
 class Arena(Memory):

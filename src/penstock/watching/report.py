@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from penstock.graph.execution import Executor, Tally
+from penstock.graph.execution import Executor, Omissions, Tally
 from penstock.graph.policy import Skipped
 
 SHOWN = 10  # items left out that the text lists
@@ -35,13 +35,13 @@ class Report:
     first: float
     """Seconds until the first item, the start of the workers included."""
     busy: float
-    """Seconds of work in all workers since the loader began; 0 in line."""
+    """Seconds of work that all workers finished meanwhile, for the next epoch, too; 0 in line."""
     nbytes: int
-    """Bytes that came through shared memory since the loader began."""
+    """Bytes that came through shared memory or messages meanwhile, for the next epoch, too."""
     replaced: int
-    """Workers that died and were replaced since the loader began."""
+    """Workers that died and were replaced since the loader began: in all epochs."""
     skipped: int
-    """Items that policies left out since the loader began."""
+    """Items that policies left out in this epoch."""
     listed: tuple[Skipped, ...]
     """The first of them, with their errors."""
     limited_by_bytes: bool
@@ -78,7 +78,7 @@ class Report:
         if self.nbytes:
             lines.append(f"{self.nbytes / 1e6:,.1f} MB came through shared memory or messages")
         if self.replaced:
-            lines.append(f"workers that died and were replaced: {self.replaced}")
+            lines.append(f"workers that died and were replaced, in all epochs so far: {self.replaced}")
         if self.skipped:
             lines.append(f"items that failed and were left out: {self.skipped:,}")
             lines.extend(f"  {what}" for what in self.listed[:SHOWN])
@@ -95,8 +95,10 @@ class Watch:
     def __init__(self) -> None:
         self.begin()
 
-    def begin(self, epoch: int = 0) -> None:
-        """Begin an epoch."""
+    def begin(self, epoch: int = 0, tally: Tally | None = None) -> None:
+        """Begin an epoch; what the workers had done by then is not this epoch's."""
+        tally = tally or Tally()
+        self.before = (tally.busy, tally.nbytes, tally.full)
         self.epoch = epoch
         self.began = self.last = time.perf_counter()
         self.items = 0
@@ -111,8 +113,9 @@ class Watch:
         self.items += 1
         self.last = now
 
-    def report(self, *, pipeline: str, executor: Executor, tally: Tally, replaced: int) -> Report:
+    def report(self, *, pipeline: str, executor: Executor, tally: Tally, omissions: Omissions, replaced: int) -> Report:
         """Return the report."""
+        busy, nbytes, full = self.before
         return Report(
             epoch=self.epoch,
             pipeline=pipeline,
@@ -121,10 +124,10 @@ class Watch:
             seconds=self.last - self.began,
             waited=self.waited,
             first=self.first,
-            busy=tally.busy,
-            nbytes=tally.nbytes,
+            busy=tally.busy - busy,
+            nbytes=tally.nbytes - nbytes,
             replaced=replaced,
-            skipped=tally.skipped,
-            listed=tuple(tally.listed),
-            limited_by_bytes=bool(tally.full),
+            skipped=omissions.count,
+            listed=tuple(omissions.listed),
+            limited_by_bytes=tally.full > full,
         )
