@@ -289,3 +289,28 @@ def test_started_in_a_thread_that_ends():
     with loader:
         assert [found[1], *found[0]] == list(range(100))
         assert loader.report().replaced == 0
+
+
+def test_a_workers_package_opens_when_a_name_is_asked_for(script):
+    """Workers start with a few modules only; to a user's function that imports Penstock, the package looks whole."""
+    done = script(
+        """
+        import sys
+        import penstock as ps
+
+        def modules(x):
+            return sorted(name for name in sys.modules if name.startswith("penstock."))
+
+        def whole(x):
+            import penstock
+            from penstock import arrays, empty
+            return penstock.__version__, len(penstock.range(5).batch(2)), set(penstock.__all__) <= set(dir(penstock))
+
+        with ps.range(1).map(modules).loader(workers=ps.Processes(1)) as loader:
+            [found] = loader
+            assert "penstock.loader" not in found and "penstock.surface.dataset" not in found, found
+        with ps.range(1).map(whole).loader(workers=ps.Processes(1)) as loader:
+            assert list(loader) == [(ps.__version__, 3, True)], list(loader)
+        """
+    )
+    assert done.returncode == 0, done.stderr

@@ -49,6 +49,8 @@ class Source:
         ps.range(7).shuffle().map(draw, rng=True).per_epoch(4).map(draw, rng=True),
         ps.range(7).shuffle().repeat().per_epoch(4),
         ps.range(7).repeat(2).per_epoch(4).repeat(2),
+        ps.range(7).shuffle().per_epoch(4).repeat(),
+        ps.range(7).shuffle().filter(lambda x: x % 3).map(draw, rng=True).per_epoch(3).repeat(),
         ps.arrays(np.arange(7.0)).shuffle().per_epoch(10).batch(4),
         ps.stream([]).per_epoch(3),
         ps.stream([1]).per_epoch(3),
@@ -179,6 +181,15 @@ def test_an_epoch_left_behind_an_end():
     with dataset.loader() as loader:
         loader.load_state_dict(saved)
         assert list(loader) == [6, 7, 8]
+
+
+def test_an_endless_repetition_begins_anew():
+    """Each epoch of an endless repetition behind it begins with a round of its own, by position as from the front."""
+    whole = ps.range(5).seed(3).shuffle()
+    for dataset in (whole.per_epoch(3).repeat(), whole.filter(lambda x: True).per_epoch(3).repeat()):
+        first = list(itertools.islice(dataset.epoch(0), 10))
+        assert first == [*whole.epoch(0), *whole.epoch(1)]
+        assert list(itertools.islice(dataset.epoch(1), 10)) == [*whole.epoch(1 << 32), *whole.epoch((1 << 32) + 1)]
 
 
 def test_the_length_is_the_count():

@@ -38,10 +38,7 @@ from typing import Any, NamedTuple
 LINGER = 1.0  # seconds
 ATTEMPTS = 5  # nurseries in a row that may be killed before they have taken a request
 STATUS = struct.Struct("<i")
-BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from penstock.executors.nursery import serve; serve(int(sys.argv[2]), int(sys.argv[3]))"
-)
+BOOT = os.path.join(os.path.dirname(__file__), "boot.py")
 # One thread per worker for libraries that would otherwise start one per core in each; what the user has set, stays.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 LARGEST = 1 << 18  # bytes of a request
@@ -63,7 +60,7 @@ class Nursery:
             environment.setdefault(name, "1")
         path = search_path()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001
-        command = [sys.executable, *flags, "-c", BOOT, json.dumps(path), str(theirs.fileno()), str(os.getpid())]
+        command = [sys.executable, *flags, "-P", BOOT, json.dumps(path), str(theirs.fileno()), str(os.getpid())]
         process = None
         # It is born with these blocked, and blocks them until it ignores them: a Ctrl-C while it starts is not for it.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)

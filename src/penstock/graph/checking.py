@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import hashlib
 import operator
 import re
 from typing import TYPE_CHECKING, Any
@@ -36,6 +34,8 @@ def choice(value: object, allowed: Iterable[str], where: str, name: str) -> None
     words = list(allowed)
     if isinstance(value, str) and value in words:
         return
+    import difflib  # for people who mistype, not for every worker that starts
+
     near = difflib.get_close_matches(str(value), words, n=1)
     meant = f" Did you mean {near[0]!r}?" if near else ""
     raise ArgumentError(f"{where}: {name} must be one of {', '.join(map(repr, words))}, not {short(value)}.{meant}")
@@ -90,10 +90,17 @@ def said(value: object) -> str:
         text = _here(repr(value))
         if " at 0x" not in text:
             long = len(text) > SAID
-            return f"{text[:SAID]}… {hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}" if long else text
+            return f"{text[:SAID]}… {digest(text).hex()}" if long else text
     elif callable(value):
         return name_of(value)
     return _here(type(value).__qualname__)
+
+
+def digest(text: str, size: int = 4) -> bytes:
+    """Return a few bytes that stand for a text."""
+    import hashlib  # brings OpenSSL with it, milliseconds that a worker can do without
+
+    return hashlib.blake2b(text.encode(), digest_size=size).digest()
 
 
 def _here(name: str) -> str:

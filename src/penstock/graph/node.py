@@ -14,18 +14,17 @@ elementwise work goes to the workers; sequential work runs once, in the caller.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform
 
 import numpy as np
 
 from penstock.errors import ArgumentTypeError
+from penstock.graph.checking import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     Indices = range | np.ndarray[Any, np.dtype[np.int64]]
     Position = Any  # plain JSON: None for the front, else numbers, lists and dicts of numbers
 
-PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 N = TypeVar("N")
 
@@ -324,8 +323,7 @@ def draw_words(root: Node, nodes: Numbering) -> list[int]:
 
 def hashed(word: int, name: str, number: int) -> int:
     """Return a 64-bit hash, of which the highest bit is set: no number of a description is as large."""
-    digest = hashlib.blake2b(f"{word} {number} {name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") | 1 << 63
+    return int.from_bytes(digest(f"{word} {number} {name}", 8), "little") | 1 << 63
 
 
 class Cursor(ABC):

@@ -13,13 +13,12 @@ read before, so there a mix is listed with all that it is made of, and may not c
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Any
 
 from penstock.errors import StateError
-from penstock.graph.checking import short
+from penstock.graph.checking import digest, short
 from penstock.graph.node import Node, ordered
 
 VERSION = 1
@@ -37,13 +36,13 @@ def pipeline(root: Node) -> list[str]:
         inputs = [] if id(node) in free else [numbers.index_of(source) for source in node.sources]
         text = node.fingerprint()
         if node.independent and id(node) not in free:
-            text = f"{node.label()} {digest(repr(node.input_names))}"
+            text = f"{node.label()} {digest(repr(node.input_names)).hex()}"
         if inputs not in ([], [number - 1]):
             text = f"{text} of {', '.join(map(str, inputs))}"
-        lines.append(text if len(text) <= WIDTH else f"{text[: WIDTH - 10]}… {digest(text)}")
+        lines.append(text if len(text) <= WIDTH else f"{text[: WIDTH - 10]}… {digest(text).hex()}")
     if len(lines) > STEPS:
         before = lines[: len(lines) - STEPS + 1]
-        lines = [f"{len(before)} steps {digest(repr(before))}", *lines[len(lines) - STEPS + 1 :]]
+        lines = [f"{len(before)} steps {digest(repr(before)).hex()}", *lines[len(lines) - STEPS + 1 :]]
     return lines
 
 
@@ -57,14 +56,9 @@ def changeable(root: Node) -> set[int]:
     return {id(node) for node in nodes if node.independent and id(node) not in below}
 
 
-def digest(text: str) -> str:
-    """Return eight hexadecimal digits that stand for a text."""
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
 def check_sum(node: Node, words: Iterable[int]) -> int:
     """Return a number that stands for the steps of one input, and for what their draws are keyed by."""
-    return int(digest(repr((pipeline(node), list(words)))), 16)
+    return int.from_bytes(digest(repr((pipeline(node), list(words)))), "big")
 
 
 def state(root: Node, epoch: int, position: Any) -> dict[str, Any]:

@@ -11,13 +11,13 @@ random generators and shuffled orders, and writes on an error which item it came
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from penstock.errors import EndedQuietly
+from penstock.graph.checking import digest
 from penstock.graph.cursors import Spread, Walk
 from penstock.graph.node import Cursor, Node, Place, draw_words, ordered
 from penstock.graph.order import Order
@@ -92,7 +92,7 @@ class Meter:
 
 def folded(epoch: int) -> int:
     """Return a number of 64 bits for an epoch that has more: of rounds within endless rounds."""
-    return int.from_bytes(hashlib.blake2b(str(epoch).encode(), digest_size=8).digest(), "little") | 1 << 63
+    return int.from_bytes(digest(str(epoch), 8), "little") | 1 << 63
 
 
 class Reading:

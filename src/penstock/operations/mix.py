@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError, ArgumentTypeError, StateError
 from penstock.graph.arranging import Draws
-from penstock.graph.checking import choice, short
+from penstock.graph.checking import choice, digest, short
 from penstock.graph.node import Cursor, Node, Place, operation, ordered
-from penstock.graph.position import check_sum, digest
+from penstock.graph.position import check_sum
 
 if TYPE_CHECKING:
     from penstock.graph.node import Position
@@ -200,7 +200,7 @@ class Mixing(Cursor):
         self.node = node
         self.read = read
         self.given = position  # returned as it was given until an item is taken: members may have changed
-        self.check = int(digest(repr((node.input_names, node.shares))), 16)
+        self.check = int.from_bytes(digest(repr((node.input_names, node.shares))), "big")
         self.count: int = position["count"] if check_shape(position) else 0
         numbers = range(len(node.inputs))
         nodes = read.plan.nodes

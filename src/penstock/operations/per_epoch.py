@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
     from penstock.graph.reading import Reading
 
+ROUNDS = 1 << 32  # epochs that one epoch of an endless repetition is given, in the numbering of epochs
+
 
 @operation
 class PerEpoch(Node):
     """Epoch e has the items e·count to e·count + count − 1 of the input, read again and again.
 
-    A round of the input is an epoch for everything before it, as in ``repeat``.
+    A round of the input is an epoch for everything before it, as in ``repeat``. Of an endless ``repeat`` behind this,
+    each epoch begins with a round of its own: 2**32 epochs lie between two of its epochs, and nobody can read those.
     """
 
     pure = True
@@ -41,12 +44,17 @@ class PerEpoch(Node):
         """Return the count; of an empty sequence there is nothing."""
         return 0 if self.positional and self.input.length() == 0 else self.count
 
+    def begins(self, epoch: int) -> tuple[int, int]:
+        """Return the round from which items are counted, and the number of items between that and an epoch."""
+        first = epoch // ROUNDS * ROUNDS
+        return first, (epoch - first) * self.count
+
     def find(self, index: int, read: Reading) -> tuple[Reading, int]:
         """Return the round that an index of this epoch falls into, and the place in it."""
         n = self.input.length()
-        index += read.epoch * self.count
-        number, place = (0, index) if n is None else divmod(index, n)
-        return read.at(number), place
+        first, before = self.begins(read.epoch)
+        number, place = (0, before + index) if n is None else divmod(before + index, n)
+        return read.at(first + number), place
 
     def item(self, index: int, read: Reading) -> Any:
         """Return an item of the round that the index falls into."""
@@ -57,22 +65,23 @@ class PerEpoch(Node):
         """Gather round by round; neighbouring places of one round stay a range."""
         if not len(indices):
             return []
-        first, n = read.epoch * self.count, self.input.length()
+        n = self.input.length()
+        first, before = self.begins(read.epoch)
         if isinstance(indices, range):
-            there = range(indices.start + first, indices.stop + first, indices.step)
+            there = range(indices.start + before, indices.stop + before, indices.step)
             number = 0 if n is None else there[0] // n
             if n is None or number == there[-1] // n:
                 shift = 0 if n is None else number * n
                 inner = range(there.start - shift, there.stop - shift, there.step)
-                return read.at(number).gather(self.input, inner)
-        where = np.asarray(indices, np.int64) + first
+                return read.at(first + number).gather(self.input, inner)
+        where = np.asarray(indices, np.int64) + before
         if n is None:
-            return read.at(0).gather(self.input, where)
+            return read.at(first).gather(self.input, where)
         rounds = where // n
         parts = []
         for number in np.unique(rounds).tolist():
             mine = np.flatnonzero(rounds == number)
-            parts.append((mine, read.at(number).gather(self.input, where[mine] - number * n)))
+            parts.append((mine, read.at(first + number).gather(self.input, where[mine] - number * n)))
         return merge(parts, len(where))
 
     def origin(self, index: int, read: Reading) -> object:
@@ -92,8 +101,10 @@ class PerEpoch(Node):
 class Mark(NamedTuple):
     """Where an epoch stopped: what the next one needs, so that it does not have to read what came before."""
 
+    first: int
+    """The round from which items are counted …"""
     at: int
-    """How many items all epochs before have taken."""
+    """… and how many all epochs since then have taken."""
     round: int
     position: Any
     cursor: Cursor | None
@@ -133,11 +144,11 @@ class GoingOn(Cursor):
 
     def found(self) -> Cursor:
         """Return the input, being read, where this epoch begins."""
-        wanted = self.read.epoch * self.node.count
+        first, wanted = self.node.begins(self.read.epoch)
         mark = self.read.plan.marks.pop(self.number, None)
-        if mark is None or mark.at > wanted:
+        if mark is None or mark.first != first or mark.at > wanted:
             forget(mark)
-            mark = Mark(0, 0, None, None)
+            mark = Mark(first, 0, first, None, None)
         if mark.cursor is None:
             self.begin(mark.round, mark.position)
         else:
@@ -223,8 +234,8 @@ class GoingOn(Cursor):
         over = self.count >= self.node.count
         self.left = [0, self.round, position] if over else None
         forget(marks.get(self.number))
-        at = self.read.epoch * self.node.count + self.count
-        marks[self.number] = Mark(at, self.round, position, below if over else None)
+        first, before = self.node.begins(self.read.epoch)
+        marks[self.number] = Mark(first, before + self.count, self.round, position, below if over else None)
         if not over:
             below.close()
 

@@ -1,0 +1,47 @@
+"""The program that the nursery runs, started by its path: ``boot.py SEARCH_PATH CONTROL_FD TRAINER``.
+
+It keeps the package closed. What a worker needs is a few modules, found under ``penstock`` without the package's own
+code, which loads every public name: that would be half of the time to the first batch. When a user's function in a
+worker says ``import penstock`` and asks for a name, the package opens.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import types
+from importlib.util import find_spec, module_from_spec
+from typing import Any
+
+
+class Closed(types.ModuleType):
+    """A package whose own code runs when somebody asks for a name that is not there."""
+
+    lock = threading.RLock()
+    opening = False
+
+    def __getattr__(self, name: str) -> Any:
+        cls = type(self)
+        with cls.lock:
+            if not cls.opening and self.__spec__ is not None and self.__spec__.loader is not None:
+                cls.opening = True
+                self.__spec__.loader.exec_module(self)
+                self.__class__ = types.ModuleType  # type: ignore[assignment]
+        return types.ModuleType.__getattribute__(self, name)
+
+
+def main(path: str, control: str, trainer: str) -> None:
+    """Become the nursery."""
+    sys.path[:] = json.loads(path)
+    spec = find_spec("penstock")
+    assert spec is not None
+    package = sys.modules["penstock"] = module_from_spec(spec)
+    package.__class__ = Closed
+    from penstock.executors.nursery import serve
+
+    serve(int(control), int(trainer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
