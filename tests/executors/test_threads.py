@@ -176,3 +176,47 @@ def test_memory_is_let_go():
         for item in loader:
             del item
         wait_until(lambda: not alive)
+
+
+@pytest.mark.parametrize("ending", ["", "loader.close()", "del iterator, loader"])
+def test_the_interpreter_waits_for_an_item_to_be_finished(script, ending):
+    """A thread that came back from C code while the interpreter goes would be torn down there; a stuck one is left."""
+    done = script(
+        f"""
+        import threading, time
+        import penstock as ps
+
+        class Late:
+            def __del__(self):
+                print("finished", flush=True)
+
+        def slow(x):
+            late = Late()
+            if x:
+                time.sleep(0.7)  # longer than closing waits
+            return x
+
+        loader = ps.range(9).map(slow).loader(workers=ps.Threads(1), window=4)
+        iterator = iter(loader)
+        next(iterator)
+        {ending}
+        """
+    )
+    assert done.returncode == 0
+    assert done.stdout.count("finished") >= 2
+
+
+def test_the_interpreter_leaves_a_stuck_item(script):
+    """Exit does not wait for ever."""
+    began = time.monotonic()
+    done = script(
+        """
+        import threading
+        import penstock as ps
+
+        loader = ps.range(9).map(lambda x: threading.Event().wait() if x else x).loader(workers=ps.Threads(1))
+        print(next(iter(loader)))
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert time.monotonic() - began < 20

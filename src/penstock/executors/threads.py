@@ -8,12 +8,14 @@ leaves one that is stuck in a user's function to finish its item, as a daemon th
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
 import threading
 import time
 import traceback
+import weakref
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -25,6 +27,7 @@ from penstock.graph.cursors import weight
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.graph.reading import Meter
 
+PATIENCE = 1.0  # seconds that the interpreter's exit waits for threads, all together
 
 @dataclass(frozen=True)
 class Threads(Executor):
@@ -71,6 +74,7 @@ class Crew:
         self.round = 0  # raised by cancel and close: tickets and outcomes of earlier rounds are dropped
         self.seats: dict[threading.Thread, Seat] = {}
         self.given_up: set[threading.Thread] = set()
+        crews.add(self)
 
     def run(self, number: int) -> None:
         """Work until the last ticket. The body of a thread."""
@@ -94,6 +98,24 @@ class Crew:
                 meter.at = None
                 del outcome
             del entry, ticket  # or this thread would keep a batch alive while it waits
+
+
+crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+
+
+@atexit.register
+def await_items() -> None:
+    """Wait a moment for threads that are in the middle of an item, so that none is when the interpreter goes.
+
+    CPython before 3.14 ends a daemon thread that comes back from C code by then through unwinding its stack; where that
+    passes through C++ (OpenCV), the whole process aborts.
+    """
+    end = time.monotonic() + PATIENCE
+    for crew in list(crews):
+        crew.round += 1
+        for thread in list(crew.seats):
+            crew.tickets.put(None)
+            thread.join(timeout=max(0.0, end - time.monotonic()))
 
 
 class ThreadSession(Session):
