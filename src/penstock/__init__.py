@@ -14,6 +14,8 @@ from penstock.loader import Loader
 from penstock.opening import open
 from penstock.ranks import rank_and_world
 from penstock.sequence import Sequence
+from penstock.service.client import connect
+from penstock.service.serving import serve
 from penstock.sources import arrays, files, items, queue, range, stream, synthetic
 from penstock.stream import Stream
 
@@ -35,6 +37,7 @@ __all__ = [
     "Threads",
     "arrays",
     "concat",
+    "connect",
     "empty",
     "files",
     "interleave",
@@ -44,6 +47,7 @@ __all__ = [
     "queue",
     "range",
     "rank_and_world",
+    "serve",
     "stream",
     "switch",
     "synthetic",

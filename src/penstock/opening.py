@@ -60,7 +60,9 @@ def open(path: Path | Iterable[Path], format: str | Format | None = None, **opti
     format_ = format_of(first, format, where)
     format_.check_options(format_.open, options, where)
     if not format_.patterns and isinstance(path, (list, tuple)):
-        raise ArgumentError(f"{where}: the format {format_.name} reads one file. Join several: concat(open(a), open(b)).")
+        raise ArgumentError(
+            f"{where}: the format {format_.name} reads one file. Join several: concat(open(a), open(b))."
+        )
     if not format_.patterns and not os.path.lexists(given):
         raise StoreError(f"{where}: there is no such file in {os.getcwd()}.")
     said = "".join(f", {name}={value!r}" for name, value in options.items())

@@ -10,6 +10,7 @@ Account   what a chain has left out, and whether that is within the budgets
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Chain:
         self.steps = steps
         self.base = base if base.positional else None
         self.guards = [k for k, step in enumerate(steps) if hasattr(step, "policy")]
+        self.heard = list(accumulate(not step.silent for step in steps))  # number of each step, from 1 on
         self.budgets = [budget(steps[k].policy) for k in self.guards]  # type: ignore[attr-defined]
         self.skips = any(b is not None for b in self.budgets)
 
@@ -82,7 +84,7 @@ class Chain:
             self.follow(k + 1, made[0], place, read, items)
         else:
             for number, value in enumerate(made):
-                at = Place(place.position, part(place.part, k + 1, number))
+                at = Place(place.position, part(place.part, self.heard[k], number))
                 self.follow(k + 1, value, at, read, items)
 
     def rescue(  # noqa: PLR0913, PLR0917  a moment of a computation: all of it is needed

@@ -117,6 +117,8 @@ class Node(ABC):
     """Whether the items themselves decide how many this step leaves: ranks, which see different rows, may differ."""
     pure = False
     """Whether this step runs nothing of the user's, so that nobody can tell when, or how many at once, it computes."""
+    silent = False
+    """Whether this step only looks on: items, draws and saved states are the same without it."""
 
     def __post_init__(self) -> None:
         """Remember the user's line, then check the fields."""
@@ -311,14 +313,15 @@ def draw_words(root: Node, nodes: Numbering) -> list[int]:
     found: dict[int, int] = {}
     waiting: list[tuple[Node, Callable[[int], int]]] = [(root, lambda number: number)]
     for top, word_of in waiting:  # grows while it is gone through
-        for number, node in enumerate(ordered(top, lambda node: not node.independent)):
+        heard = [node for node in ordered(top, lambda node: not node.independent) if not node.silent]
+        for number, node in enumerate(heard):
             if id(node) in found:
                 continue  # of two inputs that share a step, the first names it
             word = found[id(node)] = word_of(number)
             if node.independent:
                 for name, source in zip(node.input_names, node.sources, strict=True):
                     waiting.append((source, partial(hashed, word, name)))
-    return [found[id(node)] for node in nodes]
+    return [found.get(id(node), 0) for node in nodes]
 
 
 def hashed(word: int, name: str, number: int) -> int:

@@ -30,10 +30,11 @@ STEPS = 12  # of a longer pipeline, the first steps are kept as one check sum
 def pipeline(root: Node) -> list[str]:
     """Return what a state remembers of a description: a line for each step, sources first."""
     free = changeable(root)
-    numbers = ordered(root, lambda node: id(node) not in free)
+    heard = [node for node in ordered(root, lambda node: id(node) not in free) if not node.silent]
+    numbers = {id(node): number for number, node in enumerate(heard)}
     lines = []
-    for number, node in enumerate(numbers):
-        inputs = [] if id(node) in free else [numbers.index_of(source) for source in node.sources]
+    for number, node in enumerate(heard):
+        inputs = [] if id(node) in free else [numbers[id(heard_of(source))] for source in node.sources]
         text = node.fingerprint()
         if node.independent and id(node) not in free:
             text = f"{node.label()} {digest(repr(node.input_names)).hex()}"
@@ -44,6 +45,13 @@ def pipeline(root: Node) -> list[str]:
         before = lines[: len(lines) - STEPS + 1]
         lines = [f"{len(before)} steps {digest(repr(before)).hex()}", *lines[len(lines) - STEPS + 1 :]]
     return lines
+
+
+def heard_of(node: Node) -> Node:
+    """Return the step itself, or where it only looks on, the one that it looks at."""
+    while node.silent:
+        (node,) = node.sources
+    return node
 
 
 def changeable(root: Node) -> set[int]:

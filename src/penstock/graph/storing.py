@@ -42,7 +42,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.errors import ArgumentError, MissingExtra, StoreError
 from penstock.graph.checking import choice
@@ -66,6 +66,9 @@ class Reader(ABC):
 
     tag: str
     """Stands for the content: a few characters."""
+    travels: ClassVar[bool] = False
+    """Whether it goes to other processes as it is, pickled, its arrays in shared memory: for an index that is dear to
+    make. Elsewhere each process opens the store by its path."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -188,13 +191,22 @@ inherited: list[Reader | Tape] = []  # of the process that forked this one: neit
 class Handle:
     """A store by its path: picklable, comparable, opened in each process when something is read there first."""
 
-    def __init__(self, opener: Callable[..., Any], path: str, options: dict[str, Any], tag: str | None = None) -> None:
+    def __init__(
+        self,
+        opener: Callable[..., Any],
+        path: str,
+        options: dict[str, Any],
+        tag: str | None = None,
+        reader: Reader | None = None,  # one that travels
+    ) -> None:
         self.opener = opener
         self.path = path
         self.options = options
         self._tag = tag
         self._lock = (os.getpid(), threading.Lock())
         self._opened: tuple[int, Any, Any] | None = None
+        if reader is not None:
+            self._opened = self._kept(os.getpid(), reader)
 
     @property
     def tag(self) -> str:
@@ -228,6 +240,9 @@ class Handle:
                 f"{self.path} has been replaced since it was opened: its content is {reader.tag}, and was {self._tag}. "
                 "Open it again: penstock.open(path)."
             )
+        return self._kept(pid, reader)
+
+    def _kept(self, pid: int, reader: Any) -> tuple[int, Any, Any]:
         closing = weakref.finalize(self, close_in, pid, reader)
         closing.atexit = False
         return pid, reader, closing
@@ -242,7 +257,9 @@ class Handle:
         return self.opener, self.path, self.options, self.tag
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Handle, (self.opener, self.path, self.options, self.tag)
+        reader = self._opened[1] if self._opened is not None else None
+        along = reader if isinstance(reader, Reader) and reader.travels else None
+        return Handle, (self.opener, self.path, self.options, self.tag, along)
 
 
 def close_in(pid: int, reader: Reader | Tape) -> None:

@@ -104,10 +104,12 @@ class Batch(Node):
         """Gather and collate one batch."""
         start = index * self.size
         stop = start + self.size
-        whole_batch = self.simple and (self.items is None or stop <= self.items)
-        if not whole_batch and self.last == "pad":
+        if self.simple and (self.items is None or stop <= self.items):
+            rows = read.gather(self.input, range(start, stop))
+        elif self.last == "pad":
             return self.padded(index, read)
-        rows = read.gather(self.input, range(start, stop) if whole_batch else self.rows(index))
+        else:
+            rows = read.gather(self.input, self.rows(index))
         collate = self.collate
         return rows if collate is list and type(rows) is list else collate(rows)
 

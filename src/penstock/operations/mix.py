@@ -206,7 +206,10 @@ class Mixing(Cursor):
         nodes = read.plan.nodes
         words = read.plan.words
         self.checks = [
-            check_sum(source, [words[nodes.index_of(n)] for n in ordered(source, lambda n: not n.independent)])
+            check_sum(
+                source,
+                [words[nodes.index_of(n)] for n in ordered(source, lambda n: not n.independent) if not n.silent],
+            )
             for source in node.inputs
         ]
         where = self.found(position["members"]) if position else {}

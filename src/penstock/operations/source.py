@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cloudpickle
 import numpy as np
@@ -39,8 +39,12 @@ class Range(Node):
     begin: int = 0
     step: int = 1
 
+    moved: ClassVar[bool]
+    """Whether an index is not its own number; worked out once, because trivial items feel every comparison."""
+
     def check(self) -> None:
         """Refuse what is not a count."""
+        self.normalise(moved=(self.begin, self.step) != (0, 1))
         self.normalise(count=whole(self.count, "range()", "n"))
 
     def length(self) -> int:
@@ -49,20 +53,20 @@ class Range(Node):
 
     def item(self, index: int, read: Reading) -> int:
         """Return the number at an index."""
-        return self.begin + index * self.step
+        return self.begin + index * self.step if self.moved else index
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[int]:
         """Return the numbers at many indices."""
-        begin, step = self.begin, self.step
-        if (begin, step) == (0, 1):
+        if not self.moved:
             return indices if isinstance(indices, range) else indices.tolist()
+        begin, step = self.begin, self.step
         if isinstance(indices, range):
             return range(begin + indices.start * step, begin + indices.stop * step, indices.step * step)
         return [begin + index * step for index in indices.tolist()]
 
     def label(self) -> str:
         """Return ``range(n)``, or Python's range with the same numbers."""
-        if (self.begin, self.step) == (0, 1):
+        if not self.moved:
             return f"range({self.count})"
         return repr(range(self.begin, self.begin + self.count * self.step, self.step))
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
     from penstock.graph.reading import Reading
 
+LONG = 400  # characters of a path, which may be the pattern of many, that are too many for an error
+
 
 @operation
 class Store(Node):
@@ -120,4 +122,5 @@ def named(handle: Handle, at: int, number: int | None = None) -> str:
     """Return what a person would call a record."""
     key = handle.reader().key(at)
     which = at if number is None else number
-    return f"record {which} of {handle.path}" if key is None else f"record {which}, {key!r}, of {handle.path}"
+    path = handle.path if len(handle.path) < LONG else f"{handle.path[: LONG // 2]}…{handle.path[-LONG // 2 :]}"
+    return f"record {which} of {path}" if key is None else f"record {which}, {key!r}, of {path}"

@@ -262,8 +262,9 @@ def array_of(tag: str, rest: list[Any], codes: list[str]) -> Take:
             made: NDArray[Any] = np.empty(shape, dtype, order)
             made.flags.writeable = not body.memory.readonly
             return made
+        at = body.take(nbytes, ALIGN)  # before its memory is asked for, which may be another piece's from here on
         # Not ndarray(buffer=…): that would hold the memory's owner, but not its buffer, which could then move.
-        flat: NDArray[Any] = np.frombuffer(body.memory, dtype, nbytes // size, body.take(nbytes, ALIGN))
+        flat: NDArray[Any] = np.frombuffer(body.memory, dtype, nbytes // size, at)
         return flat if axes == 1 else flat.reshape(shape, order=order)
 
     return take_array
