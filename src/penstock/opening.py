@@ -15,7 +15,9 @@ from penstock.operations.store import Store, Tape
 from penstock.sequence import Sequence
 from penstock.storage import format_of
 from penstock.storage.patterns import joined
+from penstock.storage.remote import Remote, is_url, open_remote
 from penstock.stream import Stream
+from penstock.surface.hinting import hinted
 
 if TYPE_CHECKING:
     from penstock.graph.execution import Executor
@@ -28,13 +30,21 @@ Path = str | os.PathLike[str]
 Progress = Callable[[int, int | None], object]
 
 
-def open(path: Path | Iterable[Path], format: str | Format | None = None, **options: Any) -> Any:
+@hinted
+def open(
+    path: Path | Iterable[Path],
+    format: str | Format | None = None,
+    *,
+    remote: Remote | None = None,
+    **options: Any,
+) -> Any:
     """Return the records of a store on disk: a Sequence, or a Stream where the format is read from the front only.
 
     Args:
         path: a file or folder. Workers open it for themselves, by this path. Where the format knows several files as
             one store, also a pattern (``"shard-{000..012}.tar"``, ``"shard-*.tar"``) or a list of paths.
         format: ``"lmdb"``, ``"npy"``, …; left out, the path's suffix says it, or its content.
+        remote: of URLs: where they are kept on the local disk, and how they are fetched there, as a whole.
         options: the format's own; its ``open`` function describes them, and a wrong name is refused.
 
     Raises:
@@ -55,24 +65,32 @@ def open(path: Path | Iterable[Path], format: str | Format | None = None, **opti
     else:
         given = first = path_of(path, "open()")
         place = os.path.abspath(given)
+    elsewhere = is_url(first)
     shown = repr(given) if len(given) < LONG else f"[{first!r}, …]"
     where = f"open({shown})"
-    format_ = format_of(first, format, where)
+    format_ = format_of(first.partition("?")[0] if elsewhere else first, format, where)
     format_.check_options(format_.open, options, where)
     if not format_.patterns and isinstance(path, (list, tuple)):
         raise ArgumentError(
             f"{where}: the format {format_.name} reads one file. Join several: concat(open(a), open(b))."
         )
-    if not format_.patterns and not os.path.lexists(given):
+    if not format_.patterns and not elsewhere and not os.path.lexists(given):
         raise StoreError(f"{where}: there is no such file in {os.getcwd()}.")
     said = "".join(f", {name}={value!r}" for name, value in options.items())
     named = "" if format is None else f", {format_.name!r}"
+    if elsewhere:
+        how = {"format": format_, "remote": remote or Remote(), "options": options}
+        return dataset_of(Handle(open_remote, given, how), f"open({shown}{named}{said})")
     return opened(format_, place, options, f"open({shown}{named}{said})")
 
 
 def opened(format: Format, path: str, options: dict[str, Any], text: str) -> Any:
     """Return the dataset of a store."""
-    handle = Handle(format.open, path, options)
+    return dataset_of(Handle(format.open, path, options), text)
+
+
+def dataset_of(handle: Handle, text: str) -> Any:
+    """Return the dataset of a store that is opened by a handle."""
     reader = handle.reader()
     if isinstance(reader, Reader):
         return Sequence(Store(handle, len(reader), text))

@@ -41,6 +41,7 @@ def check_store(  # noqa: PLR0913  what is asked about a format
     saving: dict[str, Any] | None = None,
     opening: dict[str, Any] | None = None,
     checked: bool = True,
+    ends: bool = True,
     processes: bool = True,
 ) -> None:
     """Check everything that a format of stores promises.
@@ -52,6 +53,7 @@ def check_store(  # noqa: PLR0913  what is asked about a format
         saving: options for writing.
         opening: options for reading.
         checked: whether the format notices every byte that was changed in a record.
+        ends: whether the format notices that its end is missing; a file of lines cannot, where whole lines are.
         processes: whether to start worker processes, which takes a second.
 
     Raises:
@@ -68,7 +70,7 @@ def check_store(  # noqa: PLR0913  what is asked about a format
         check_writing(bench)
         check_killed(bench)
         check_replaced(bench)
-        check_truncated(bench)
+        check_truncated(bench, ends=ends)
         check_flipped(bench, checked=checked)
 
 
@@ -91,7 +93,8 @@ class Bench:
     def save(self, items: Any, *, replace: bool = False) -> Any:
         """Write items; lists, and functions that yield some."""
         dataset = stream(items) if callable(items) else source(items)
-        return dataset.save(self.path, self.format, replace=replace, **self.saving)
+        saved = dataset.save(self.path, self.format, replace=replace, **self.saving)
+        return self.open() if self.opening else saved
 
     def open(self, path: str | None = None) -> Any:
         """Open the file, or another one."""
@@ -299,8 +302,8 @@ def damaged(bench: Bench, broken: str, *, checked: bool) -> None:
     in_fork(question, broken)
 
 
-def check_truncated(bench: Bench) -> None:
-    """Check that a file that was cut off says so, at any length."""
+def check_truncated(bench: Bench, *, ends: bool) -> None:
+    """Check that a file that was cut off says so, at any length, or at least does no harm."""
     path = largest(bench.path)
     with open(path, "rb") as file:
         whole = file.read()
@@ -312,7 +315,7 @@ def check_truncated(bench: Bench) -> None:
         for length in sorted(n for n in lengths if 0 <= n < size):
             with open(path, "wb") as file:
                 file.write(whole[:length])
-            damaged(bench, f"cut to {length} of {size} bytes, it does not say so", checked=True)
+            damaged(bench, f"cut to {length} of {size} bytes, it does not say so", checked=ends)
     finally:
         with open(path, "wb") as file:
             file.write(whole)
