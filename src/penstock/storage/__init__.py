@@ -13,14 +13,16 @@ renaming. A long format has files ``<name>_<theme>.py`` beside its own, which ar
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
 import pkgutil
 
-from penstock.errors import ArgumentError
+from penstock.errors import ArgumentError, StoreError
 from penstock.graph.checking import choice
 from penstock.graph.storing import Format
+from penstock.storage.patterns import files
 
 
 @functools.cache
@@ -52,9 +54,12 @@ def format_of(path: str, given: str | Format | None, where: str) -> Format:
     fitting = [(len(s), f) for f in known.values() for s in f.suffixes if name.endswith(s)]
     if fitting:
         return max(fitting, key=lambda pair: pair[0])[1]
-    if os.path.exists(path):
+    found = path
+    with contextlib.suppress(StoreError, ArgumentError):  # whoever opens it says what is wrong with a pattern
+        found = files(path)[0]
+    if os.path.exists(found):
         for format_ in known.values():
-            if format_.recognise is not None and format_.recognise(path):
+            if format_.recognise is not None and format_.recognise(found):
                 return format_
     suffixes = ", ".join(sorted({s for f in known.values() for s in f.suffixes}))
     raise ArgumentError(
