@@ -35,6 +35,14 @@ from penstock.surface import described, hinting
         (lambda: ps.files("x/*", recursive=True), ["files()", "recursive", "**"]),
         (lambda: ps.concat(ps.range(1), axis=0), ["concat()", "axis", "concat(*datasets"]),
         (ps.items, ["items()", "items("]),
+        (ps.open, ["open()", "path"]),
+        (lambda: ps.range(9).shuffle(100), ["shuffle()", "100", "window=1000"]),
+        (lambda: ps.range(9).loader(4), ["loader()", "workers=Processes(4)"]),
+        (lambda: ps.mix(ps.range(1), ps.range(2)), ["mix()", "one list"]),
+        (lambda: ps.range(9).shard(0, 2), ["shard()", "last is missing", 'last="drop"']),
+        (lambda: ps.range(9).split(test_size=0.2), ["split()", "split(0.8, 0.2)"]),
+        (lambda: ps.range(9).windows(3, stride=2), ["windows()", "step=2"]),
+        (lambda: ps.range(9).map(abs, input_columns="x"), ["map()", 'at="image"']),
     ],
 )
 def test_a_wrong_call_is_answered(call, words):
@@ -102,6 +110,7 @@ def test_examples_are_still_found():
 def test_hints_for_names_are_for_names_that_there_are_not():
     """What other libraries call it is no method here by now: the hint would never be seen."""
     both = set(dir(ps.Sequence)) & set(dir(ps.Stream))
+    both -= {name for name in both if isinstance(getattr(ps.Sequence, name), property)}  # it may refuse, with the hint
     assert not both & set(described.ELSEWHERE)
 
 
@@ -113,3 +122,13 @@ def test_the_table_has_no_option_that_there_is():
             method = getattr(kind, name, None) if name in dir(kind) else None
             if inspect.isfunction(method):
                 assert option not in inspect.signature(method).parameters, entry
+
+
+def test_hints_for_places_are_for_what_there_is():
+    """Hints for too many and for missing arguments belong to methods and options that exist."""
+    owners = (ps.Sequence, ps.Stream, ps)
+    for name in hinting.BY_PLACE:
+        assert any(name in dir(owner) for owner in owners), name
+    for entry in hinting.MISSING:
+        name, _, option = entry.partition(".")
+        assert option in inspect.signature(getattr(ps.Sequence, name)).parameters, entry

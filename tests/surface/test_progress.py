@@ -49,3 +49,18 @@ def test_evaluate_can_be_told_to_be_silent(monkeypatch, progress):
     monkeypatch.setattr(sys, "stderr", terminal)
     ps.range(3).evaluate(abs, combine="sum", progress=progress)
     assert bool(terminal.getvalue()) is progress
+
+
+def test_a_function_is_told_instead(tmp_path):
+    """Everything that shows progress tells a function how many are done: now and then, and at the end, on no terminal."""
+    told = []
+    ps.range(3).evaluate(abs, combine="sum", progress=lambda done, total: told.append((done, total)))
+    ps.range(3).map(abs).statistics(progress=lambda done, total: told.append((done, total)))
+    ps.stream([1, 2]).save(tmp_path / "a.lmdb", progress=lambda done, total: told.append((done, total)))
+    ps.range(3).speed(count=2, progress=lambda done, total: told.append((done, total)), operations=False)
+    assert (3, 3) in told
+    assert (2, None) in told
+    assert (2, 2) in told
+    for call in (ps.range(3).statistics, ps.range(3).speed):
+        with pytest.raises(TypeError, match="progress must be True, False or a function, not 'bar'"):
+            call(progress="bar")

@@ -14,6 +14,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from penstock.executors import messages as m
@@ -57,9 +58,10 @@ class Notes(NamedTuple):
 class Crew:
     """Worker processes that are alive."""
 
-    def __init__(self, work: Work, count: int) -> None:
+    def __init__(self, work: Work, count: int, on_start: Callable[[int], object] | None = None) -> None:
         self.owner = os.getpid()
         self.work = work
+        self.on_start = on_start
         self.count = count
         self.slots: dict[int, Slot] = {}
         self.by_fd: dict[int, tuple[Slot, bool]] = {}
@@ -90,7 +92,7 @@ class Crew:
         self.parcels_fd = create("penstock-parcels", self.size)
         hold(os.close, self.parcels_fd)
         self.parcels = Arena(self.parcels_fd, self.size)
-        self.work_fd, self.work_size = ship_work(self.work)
+        self.work_fd, self.work_size = ship_work(self.work, self.on_start)
         hold(os.close, self.work_fd)
         hold(self.end)
         self.complete()

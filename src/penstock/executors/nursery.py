@@ -40,7 +40,17 @@ ATTEMPTS = 5  # nurseries in a row that may be killed before they have taken a r
 STATUS = struct.Struct("<i")
 BOOT = os.path.join(os.path.dirname(__file__), "boot.py")
 # One thread per worker for libraries that would otherwise start one per core in each; what the user has set, stays.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+THREADS = (
+    "OMP_NUM_THREADS",  # OpenMP, and with it PyTorch, MKL and most others
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+    "RAYON_NUM_THREADS",  # what is written in Rust: tokenizers, for one
+    "POLARS_MAX_THREADS",
+)
 LARGEST = 1 << 18  # bytes of a request
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PR_SET_PDEATHSIG = 1

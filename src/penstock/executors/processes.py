@@ -22,7 +22,8 @@ import socket
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from penstock.errors import ClosedError, UnsupportedPlatform, WorkerError, WorkerNotStarted
@@ -32,7 +33,7 @@ from penstock.executors.deaths import Deaths
 from penstock.executors.messages import Sent, address_ticket, careful, open_answer
 from penstock.executors.nursery import STATUS
 from penstock.executors.patience import Patience
-from penstock.graph.checking import whole
+from penstock.graph.checking import function, whole
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.graph.policy import Skipped
 from penstock.transport.failure import unpack_error
@@ -47,6 +48,11 @@ class Processes(Executor):
 
     Args:
         count: how many, at least 1.
+        on_start: called once in each worker before its first item, with the worker's number, from 0 on; also in one
+            that replaces a worker that has died. What it raises keeps the workers from starting.
+
+    Libraries with threads of their own (BLAS, OpenMP, OpenCV, PyTorch, Numba …) use one in each worker, unless the
+    trainer's environment says otherwise: ``OMP_NUM_THREADS``, ``OPENBLAS_NUM_THREADS`` and their like.
 
     >>> import penstock as ps
     >>> with ps.range(4).map(lambda x: x * x).batch(2).loader(workers=ps.Processes(2)) as loader:
@@ -55,24 +61,27 @@ class Processes(Executor):
     """
 
     count: int = None  # type: ignore[assignment]  # replaced at once
+    on_start: Callable[[int], object] | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no count."""
         default = self.count is None
         count = len(os.sched_getaffinity(0)) if default else whole(self.count, "Processes()", "count", least=1)
         object.__setattr__(self, "count", count)
+        if self.on_start is not None:
+            function(self.on_start, "Processes()", "on_start", "Processes(4, on_start=lambda number: connect())")
 
     def start(self, work: Work) -> Session:
         """Start the processes."""
         if not hasattr(os, "memfd_create") or not hasattr(os, "pidfd_open"):
             raise UnsupportedPlatform("Processes needs Linux (memfd and pidfd). Use Threads(n) on this system.")
-        return ProcessSession(work, self.count)
+        return ProcessSession(work, self.count, self.on_start)
 
 
 class ProcessSession(Session):
     """Worker processes that are alive, with work under way."""
 
-    def __init__(self, work: Work, count: int) -> None:
+    def __init__(self, work: Work, count: int, on_start: Callable[[int], object] | None = None) -> None:
         # Held by whatever touches what follows, and by nobody who waits. Re-entrant, because garbage collection may end
         # an epoch in the middle of anything.
         self.lock = threading.RLock()
@@ -84,7 +93,7 @@ class ProcessSession(Session):
         self.waiting: deque[int] = deque()
         self.finished: deque[Outcome] = deque()
         self.buffer = bytearray(m.MESSAGE + 4096)
-        self.crew = Crew(work, count)
+        self.crew = Crew(work, count, on_start)
         try:
             self.crew.open()
         except BaseException:

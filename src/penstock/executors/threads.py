@@ -16,18 +16,20 @@ import threading
 import time
 import traceback
 import weakref
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from penstock.errors import ClosedError
+from penstock.errors import ClosedError, WorkerNotStarted
 from penstock.executors.patience import Patience
-from penstock.graph.checking import whole
+from penstock.graph.checking import function, whole
 from penstock.graph.cursors import weight
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.graph.reading import Meter
 
 PATIENCE = 1.0  # seconds that the interpreter's exit waits for threads, all together
+
 
 @dataclass(frozen=True)
 class Threads(Executor):
@@ -35,6 +37,8 @@ class Threads(Executor):
 
     Args:
         count: how many, at least 1.
+        on_start: called once in each thread before its first item, with the thread's number, from 0 on. What it raises
+            keeps the workers from starting.
 
     >>> import penstock as ps
     >>> with ps.range(4).batch(2).loader(workers=ps.Threads(2)) as loader:
@@ -43,16 +47,19 @@ class Threads(Executor):
     """
 
     count: int = None  # type: ignore[assignment]  # replaced at once
+    on_start: Callable[[int], object] | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no count."""
         default = self.count is None
         count = (os.cpu_count() or 1) if default else whole(self.count, "Threads()", "count", least=1)
         object.__setattr__(self, "count", count)
+        if self.on_start is not None:
+            function(self.on_start, "Threads()", "on_start", "Threads(4, on_start=lambda number: connect())")
 
     def start(self, work: Work) -> Session:
         """Start the threads."""
-        return ThreadSession(work, self.count)
+        return ThreadSession(work, self.count, self.on_start)
 
 
 class Seat(NamedTuple):
@@ -67,8 +74,10 @@ class Seat(NamedTuple):
 class Crew:
     """What the threads share. They hold no reference to the session, so that it can be collected as garbage."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, on_start: Callable[[int], object] | None = None) -> None:
         self.work = work
+        self.on_start = on_start
+        self.failure: tuple[int, BaseException] | None = None  # of a thread that could not start
         self.tickets: SimpleQueue[tuple[int, Ticket] | None] = SimpleQueue()
         self.outcomes: SimpleQueue[tuple[int, Outcome] | None] = SimpleQueue()
         self.round = 0  # raised by cancel and close: tickets and outcomes of earlier rounds are dropped
@@ -80,6 +89,13 @@ class Crew:
         """Work until the last ticket. The body of a thread."""
         me = threading.current_thread()
         meter = Meter()
+        if self.on_start is not None:
+            try:
+                self.on_start(number)
+            except BaseException as error:  # noqa: BLE001  whoever waits for an outcome is told
+                self.failure = number, error
+                self.outcomes.put((-1, NOBODYS))
+                return
         while me not in self.given_up and (entry := self.tickets.get()) is not None:
             of, ticket = entry
             if of == self.round:
@@ -121,8 +137,8 @@ def await_items() -> None:
 class ThreadSession(Session):
     """Threads that are alive."""
 
-    def __init__(self, work: Work, count: int) -> None:
-        self.crew = Crew(work)
+    def __init__(self, work: Work, count: int, on_start: Callable[[int], object] | None = None) -> None:
+        self.crew = Crew(work, on_start)
         self.patience = Patience(work)
         self.closed = False
         self.owner = os.getpid()
@@ -156,6 +172,9 @@ class ThreadSession(Session):
     def collect(self) -> Outcome:
         """Wait for any outcome of this round."""
         while True:
+            if self.crew.failure is not None:
+                number, error = self.crew.failure
+                raise WorkerNotStarted(f"worker {number} could not start: {type(error).__name__}: {error}") from error
             try:
                 entry = self.crew.outcomes.get(timeout=self.patience.left())
             except Empty:

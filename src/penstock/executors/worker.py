@@ -100,7 +100,8 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
         if request["cwd"]:
             os.chdir(request["cwd"])
         np.random.seed()  # noqa: NPY002  a fork shares the state of the nursery; global draws must differ
-        description: Work = unship(wires.work, request["work_size"])
+        description: Work
+        description, on_start = unship(wires.work, request["work_size"])
         os.close(wires.work)
         arena = Arena(wires.arena, request["arena_size"])
         parcels = Borrowed(wires.parcels, request["parcels_size"])
@@ -109,6 +110,8 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
         shared = memoryview(mmap.mmap(wires.board, 0)).cast("q")
         with shared[first : first + SLOT] as notes:
             notes[PID] = os.getpid()
+            if on_start is not None:
+                on_start(request["slot"])
             notes[READY] = 1
             tickets = socket.socket(fileno=wires.tickets)
             faulthandler.register(STACK, wires.stack, all_threads=True)

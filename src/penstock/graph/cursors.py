@@ -244,6 +244,7 @@ class Spread(Cursor):
 
     Its position is ``[where the element in hand was taken from, how many of its items have been delivered]``, and with
     policies that leave items out a list of how many each has; all as small as what is below, whatever the steps do.
+    Its place is that of the element in hand.
     """
 
     skip: int
@@ -286,7 +287,7 @@ class Spread(Cursor):
         else:
             value = next(below)
             items = self.chain.run(lambda: value, None, below.place, read)
-        place = below.place
+        place = self.place = below.place
         self.seen = below.position()
         for skipped in read.take_skips():
             self.account.add(skipped, place.position + 1)

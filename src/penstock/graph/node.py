@@ -113,6 +113,8 @@ class Node(ABC):
     say which input is meant, by what ``input_names`` calls it, so states do not list the inputs' steps."""
     rereads: ClassVar[bool] = True
     """Whether resuming may read items of the input again; False where a position lies between two items of it."""
+    aside: ClassVar[tuple[str, ...]] = ()
+    """Fields that items do not depend on: where something is kept, say."""
     uneven = False
     """Whether the items themselves decide how many this step leaves: ranks, which see different rows, may differ."""
     pure = False
@@ -197,6 +199,13 @@ class Node(ABC):
         source = self.sources[:1]
         return read.origin(source[0], index) if source and source[0].positional else index
 
+    def stretches(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """Return where stretches of positions begin that a store can only read together, and the length; or None."""
+        source = self.sources[:1]
+        if self.elementwise and len(self.sources) == 1 and self.positional and self.length() == source[0].length():
+            return source[0].stretches()
+        return None
+
     @abstractmethod
     def label(self) -> str:
         """Return this step as its user wrote it, without what stands before it: ``map(decode, rng=True)``."""
@@ -265,6 +274,10 @@ class Unchanged(Node):
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Return the input's items."""
         return read.gather(self.input, indices)
+
+    def stretches(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """Return those of the input."""
+        return self.input.stretches()
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write the input's item."""

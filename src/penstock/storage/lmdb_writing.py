@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ from penstock.transport.record import decode, encode, header_of, schema
 
 SCHEMAS = 8  # different ones that the meta record lists
 TRANSACTION = 32 << 20  # bytes that are written at once …
-RECORDS = 1 << 16  # … or records
+RECORDS = 1 << 16  # … or records …
+PAUSE = 1.0  # … or, where a file is added to, what has come in so many seconds: whoever is killed loses no more
 MAP = 1 << 30  # bytes of address space to begin with; it doubles when it is full
 
 
@@ -63,6 +65,7 @@ class LmdbRecorder(Recorder):
         self.check = checksum_of(settings.kind, settings.where)
         self.batch: list[tuple[bytes, bytes]] = []
         self.nbytes = 0
+        self.written = monotonic()
         self.headers: set[bytes] = set()
         self.content = hashlib.blake2b(settings.tag.encode(), digest_size=6)
 
@@ -81,7 +84,8 @@ class LmdbRecorder(Recorder):
         self.batch.append((at.count.to_bytes(8, "big"), data))
         at.count += 1
         self.nbytes += len(data)
-        if self.nbytes >= TRANSACTION or len(self.batch) >= RECORDS:
+        late = not self.ordered and monotonic() - self.written > PAUSE
+        if late or self.nbytes >= TRANSACTION or len(self.batch) >= RECORDS:
             if not self.ordered:
                 self.describe()
             self.write()
@@ -123,6 +127,7 @@ class LmdbRecorder(Recorder):
                     cursor.close()
                 self.batch.clear()
                 self.nbytes = 0
+                self.written = monotonic()
             except self.full:
                 size = self.environment.info()["map_size"]
                 self.environment.set_mapsize(2 * size)

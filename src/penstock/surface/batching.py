@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import numpy as np
 
 from penstock.errors import ArgumentError
+from penstock.graph.checking import whole
 from penstock.graph.items import stack
 from penstock.graph.packing import Packing
 from penstock.operations.batch import Batch
@@ -83,7 +84,7 @@ class Batching(Described[T_co]):
         size: Callable[[Any], float],
         *,
         last: str = "keep",
-        most: int | None = None,
+        max_items: int | None = None,
         padded: bool = False,
         oversize: str = "error",
         collate: Collate = None,
@@ -94,7 +95,7 @@ class Batching(Described[T_co]):
             budget: the sum of sizes that a batch may have.
             size: called with an item, returns its size: a number of 0 or more.
             last: ``"keep"`` the last batch, which the end cuts short, or ``"drop"`` it.
-            most: items that a batch may have at the most.
+            max_items: items that a batch may have at the most.
             padded: count every item as large as the largest of its batch, as it is when all are padded to it.
             oversize: what becomes of an item above the budget: ``"error"``, ``"alone"`` in a batch of its own, or
                 ``"drop"``.
@@ -108,7 +109,7 @@ class Batching(Described[T_co]):
         """
         collation = stack if collate is None else collate
         return cast(
-            "Stream[Any]", self._wrap(BatchBy(self.node, budget, size, last, most, padded, oversize, collation))
+            "Stream[Any]", self._wrap(BatchBy(self.node, budget, size, last, max_items, padded, oversize, collation))
         )
 
     def batch_while(
@@ -190,14 +191,24 @@ class Batching(Described[T_co]):
         made = Bucket(self.node, size, bounds, cast("Any", count), budget, last, within, collation)
         return cast("Stream[Any]", self._wrap(made))
 
-    def sort_within(self, size: int, key: Callable[[Any], Any], *, reverse: bool = False) -> Stream[T_co]:
-        """Sort every stretch of ``size`` items by a key, so that neighbours are alike; equal ones keep their order.
+    def sort_within(
+        self, size: int, *, key: Callable[[T_co], Any] | None = None, reverse: bool = False
+    ) -> Stream[T_co]:
+        """Sort every stretch of ``size`` items, so that neighbours are alike; equal ones keep their order.
+
+        Args:
+            size: items per stretch.
+            key: what is compared, a function of the item; the item itself by default.
+            reverse: the largest first.
+
+        Stretches are sorted by the workers. The state is the position of the stretch, and how many of its items are
+        gone.
 
         >>> import penstock as ps
-        >>> list(ps.items([3, 1, 2, 9, 7]).sort_within(3, lambda x: x))
-        [1, 2, 3, 7, 9]
+        >>> list(ps.items(["ccc", "a", "bb", "dddd", "e"]).sort_within(3, key=len))
+        ['a', 'bb', 'ccc', 'e', 'dddd']
         """
-        stretches = Batch(self.node, size, "keep", list)
+        stretches = Batch(self.node, whole(size, "sort_within()", "size", least=1), "keep", list)
         return cast("Stream[T_co]", self._wrap(SortWithin(stretches, stretches.size, key, reverse)))
 
     def rebatch(self, size: int, *, last: str = "keep") -> Stream[Any]:
@@ -243,7 +254,7 @@ class Batching(Described[T_co]):
         ([5, 6, 7, 8, 9], [1, 1, 1, 2, 2], [0, 1, 2, 0, 1])
         ([4, 0, 0, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0])
         """
-        made = Pack(self.node, Packing(budget, how, open), oversize, value)
+        made = Pack(self.node, Packing(budget, how=how, open=open), oversize, value)
         return cast("Stream[dict[str, Any]]", self._wrap(made))
 
     @overload

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.errors import ArgumentTypeError
 from penstock.graph import position as states
+from penstock.graph.amounts import nbytes_of
 from penstock.graph.checking import short, whole
 from penstock.graph.execution import Limits
-from penstock.graph.node import Node
+from penstock.graph.node import Node, ordered
 from penstock.graph.policy import Policy, checked
 from penstock.graph.reading import Plan, Reading
 from penstock.loader import Loader
 from penstock.operations.prefetch import Prefetch
 from penstock.operations.shard import Shard
+from penstock.operations.store import Store
 from penstock.ranks import rank_and_world
 from penstock.rewriting import guarded
 from penstock.surface.batching import Batching
 from penstock.surface.evaluating import Evaluating
 from penstock.surface.ordering import Ordering
+from penstock.surface.progress import Progress
 from penstock.surface.streaming import Streaming
 from penstock.surface.transforming import Transforming
+from penstock.surface.watching import Watching
 
 if TYPE_CHECKING:
     import os
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co], Evaluating[T_co]):
+class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co], Evaluating[T_co], Watching[T_co]):
     """A description: immutable, comparable, picklable, printable. Either a Sequence or a Stream."""
 
     __slots__ = ()
@@ -48,6 +52,24 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
         [0, 1, 2]
         """
         return cast("Self", self._wrap(Prefetch(self.node, count)))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that labels are numbers of, where the source has such: a folder of folders, a list.
+
+        >>> import penstock as ps, tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("dog/1.jpg", "cat/2.jpg"):
+        ...         pathlib.Path(folder, name).parent.mkdir()
+        ...         pathlib.Path(folder, name).touch()
+        ...     ps.open(folder).shuffle().classes
+        ('cat', 'dog')
+        """
+        for node in ordered(self.node):
+            found = isinstance(node, Store) and node.handle.reader().schema()
+            if isinstance(found, dict) and found.get("classes"):
+                return tuple(found["classes"])
+        raise AttributeError("classes")  # which becomes a hint
 
     def shard(self, rank: int, world: int, *, last: str, by: str = "stride") -> Self:
         """Return one rank's part of the items; together the ranks read each item once, but for what ``last`` says.
@@ -67,7 +89,7 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
 
         Raises:
             ArgumentError: a rank would have no item, as with fewer files than ranks; or, with ``last="error"``, items
-                do not divide: of a stream, that shows at its end.
+                do not divide, which of a stream shows at its end.
 
         >>> import penstock as ps
         >>> [list(ps.range(10).shard(rank, 3, last="drop")) for rank in range(3)]
@@ -83,7 +105,7 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
         on_error: Policy | None = None,
         timeout: float | None = None,
         window: int = Limits.count,
-        window_bytes: int = Limits.nbytes,
+        window_bytes: int | str = Limits.nbytes,
     ) -> Loader[T_co]:
         """Return a loader: the dataset being read, with a position and workers.
 
@@ -97,7 +119,7 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
             timeout: seconds that an item may take. Then it is an error with the worker's stack, and the worker is
                 replaced. Without it, a warning appears after a minute. In line, nobody is there to watch.
             window: how many pieces of work (batches, mostly) may be under way or waiting to be taken.
-            window_bytes: how many bytes these may hold, about.
+            window_bytes: how many bytes these may hold, about: a number, or a text such as ``"1GB"``.
 
         >>> import penstock as ps
         >>> with ps.range(4).batch(2).loader() as loader:
@@ -105,7 +127,7 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
         (2, [[0, 1], [2, 3]], 1)
         """
         limits = Limits(
-            whole(window, "loader()", "window", least=1), whole(window_bytes, "loader()", "window_bytes", least=1)
+            whole(window, "loader()", "window", least=1), nbytes_of(window_bytes, "loader()", "window_bytes")
         )
         node = self.node if on_error is None else guarded(self.node, checked(on_error, "loader()", "on_error"))
         return Loader(node, workers=workers, shard=ranks(shard), limits=limits, timeout=timeout)
@@ -116,7 +138,7 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
         format: str | Format | None = None,
         *,
         workers: Executor | None = None,
-        progress: Callable[[int, int | None], object] | None = None,
+        progress: Progress = True,
         key: Callable[[Any], str] | None = None,
         replace: bool = False,
         append: bool = False,
@@ -129,8 +151,8 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
                 whoever is killed in between leaves what was there before.
             format: ``"lmdb"``, ``"npy"``, …; left out, the path's suffix says it.
             workers: compute the items there; the order is that of the dataset.
-            progress: called with the items written and the number of all (None where that is not known), about ten
-                times a second and at the end.
+            progress: show on a terminal how far it is, with tqdm where it is installed; or a function, called with the
+                number that is done and that of all (None where it is not known), ten times a second and at the end.
             key: gives each item a name of its own, in formats that have such; error notes mention it.
             replace: whether something that has this name already is replaced.
             append: add to the store that is there, in formats that can (LMDB), some megabytes at a time; whoever opens
@@ -181,6 +203,8 @@ def node_of(value: object, where: str) -> Node:
     if isinstance(value, Dataset):
         return value.node
     hint = "Use items(x) for what has len and [i], stream(x) for what can only be iterated."
+    if isinstance(value, (list, tuple)) and value and all(isinstance(entry, Dataset) for entry in value):
+        hint = f"Give the datasets one by one: {where.rstrip('()')}(a, b), or {where.rstrip('()')}(*datasets)."
     if isinstance(value, Iterable):
         raise ArgumentTypeError(f"{where}: {short(value)} is not a dataset. {hint}")
     raise ArgumentTypeError(f"{where}: {short(value)} is not a dataset.")

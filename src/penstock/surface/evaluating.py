@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 from penstock.errors import ArgumentError, ArgumentTypeError, CollateError, LengthError
-from penstock.graph.checking import choice, flag, function, short
+from penstock.graph.checking import choice, function, short
 from penstock.graph.cursors import weight
 from penstock.graph.items import is_namedtuple
 from penstock.surface.described import Described
-from penstock.surface.progress import watched
+from penstock.surface.progress import Progress, checked_progress, watched
 from penstock.surface.summary import Statistics, Summarise, merged
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Evaluating(Described[T_co]):
         *,
         combine: str | Callable[[list[Any]], Any] = "concat",
         workers: Executor | None = None,
-        progress: bool = True,
+        progress: Progress = True,
     ) -> Any:
         """Call a function with every item of epoch 0, batches mostly, and combine what it returns.
 
@@ -49,7 +49,8 @@ class Evaluating(Described[T_co]):
                 of the list of all results, such as ``list``. Dicts, tuples and dataclasses of results are combined
                 field by field.
             workers: where the items are computed: ``Threads(n)``, ``Processes(n)``; in line by default.
-            progress: show on a terminal how far it is, with tqdm where that is installed.
+            progress: show on a terminal how far it is, with tqdm where it is installed; or a function, called with the
+                number that is done and that of all (None where it is not known), ten times a second and at the end.
 
         Results are brought to the host as they come, so that they do not fill an accelerator's memory. A function that
         returns None every time gives None.
@@ -79,7 +80,7 @@ class Evaluating(Described[T_co]):
         return {"concat": concatenated, "mean": averaged, "sum": added}[combine](results, weights, "")
 
     def statistics(
-        self, *, axis: int | None = None, workers: Executor | None = None, progress: bool = True
+        self, *, axis: int | None = None, workers: Executor | None = None, progress: Progress = True
     ) -> Statistics:
         """Return mean, standard deviation, minimum and maximum of every field of the items, over epoch 0.
 
@@ -87,7 +88,7 @@ class Evaluating(Described[T_co]):
             axis: an axis of the arrays that is kept: ``-1`` gives a value for each channel of an image. By default all
                 numbers of a field are taken together.
             workers: where the items are computed and summarised: ``Threads(n)``, ``Processes(n)``; in line by default.
-            progress: show on a terminal how far it is.
+            progress: as in ``evaluate``; what is counted are chunks of items.
 
         Chunks of items are summarised where they are computed, and merged in order, numerically stable: the result is
         the same, to the bit, on any workers. NaN are counted apart. Of texts, lists and arrays of different lengths,
@@ -104,7 +105,7 @@ class Evaluating(Described[T_co]):
         x      float64       4     3  1.871    1    6
         name   int64         4   7.5    0.5    7    8
         """
-        flag(progress, "statistics()", "progress")
+        checked_progress(progress, "statistics()")
         dataset = cast("Dataset[Any]", self)
         length = self.node.length()
         if length is None and self.node.positional:
@@ -116,13 +117,13 @@ class Evaluating(Described[T_co]):
         return merged(read(chunks, "statistics()", workers, progress=progress))
 
 
-def read(dataset: Described[Any], where: str, workers: Executor | None, *, progress: bool) -> Iterator[Any]:
+def read(dataset: Described[Any], where: str, workers: Executor | None, *, progress: Progress) -> Iterator[Any]:
     """Yield the items of epoch 0."""
     length = dataset.node.length()
     if length is None and dataset.node.positional:
         raise endless(where, dataset)
     with cast("Dataset[Any]", dataset).loader(workers=workers) as loader:
-        yield from watched(loader, length, where.removesuffix("()")) if progress else loader
+        yield from watched(loader, length, where.removesuffix("()"), progress=progress)
 
 
 def endless(where: str, dataset: object) -> LengthError:
@@ -135,7 +136,7 @@ def check_evaluation(call: Any, combine: Any, progress: Any) -> None:
     function(call, "evaluate()", "function", "dataset.evaluate(model)")
     if not callable(combine):
         choice(combine, COMBINE, "evaluate()", "combine")
-    flag(progress, "evaluate()", "progress")
+    checked_progress(progress, "evaluate()")
 
 
 def on_host(result: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +38,7 @@ class Ordering(Described[T_co]):
         self,
         *,
         window: int | None = None,
-        block: int | None = None,
+        block: int | Literal["stored"] | None = None,
         blocks: int | None = None,
         ascending: int | None = None,
     ) -> Self:
@@ -49,6 +49,7 @@ class Ordering(Described[T_co]):
                 a stream's items are held in the caller, up to 4/3 of ``window``, and resuming reads up to as many
                 again.
             block: keep reads sequential: blocks of this many neighbouring positions are put into a random order, …
+                ``"stored"``: those groups that the store keeps together, such as the row groups of Parquet.
             blocks: … and the items of this many blocks at a time are mixed; 16 by default.
             ascending: within every run of this many places (a batch, say), let the positions ascend, so that a disk
                 is read in one direction. A batch then has the same items as without.

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from penstock.graph.fields import Field
 from penstock.graph.policy import Policy
+from penstock.operations.cache import Cache
 from penstock.operations.enumerate import Enumerate
+from penstock.operations.fetch import Fetch
 from penstock.operations.filter import Filter
 from penstock.operations.flat_map import FlatMap
 from penstock.operations.map import Map
 from penstock.operations.on_error import OnError
+from penstock.storage.remote import Ahead, Remote
 from penstock.surface.described import Described
+from penstock.surface.keeping import keeper
 
 if TYPE_CHECKING:
+    import os
+    from typing import Self
+
     from penstock.sequence import Sequence
     from penstock.stream import Stream
 
@@ -130,16 +137,82 @@ class Transforming(Described[T_co]):
         """Send every item through a function that takes the item's entries as its arguments: ``function(*item)``.
 
         Args:
-            function: its result takes the item's place.
+            function: its result takes the item's place. The entries of a dict are handed over by name,
+                ``function(**item)``.
             rng: call ``function(*item, rng=generator)``, as for ``map``.
             on_error: what becomes of an item for which this function fails; see the method ``on_error``.
 
         >>> import penstock as ps
         >>> list(ps.zip(ps.range(3), ps.range(3)).starmap(lambda x, y: x + y))
         [0, 2, 4]
+        >>> list(ps.zip(x=ps.range(3), y=ps.range(3)).starmap(lambda y, x: x - y))
+        [0, 0, 0]
         """
         made = Map(self.node, function, rng, star=True)
         return self._wrap(made if on_error is None else OnError(made, on_error, own=True))
+
+    def cache(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        memory: int | str | None = None,
+        count: int | None = None,
+        key: str | None = None,
+    ) -> Self:
+        """Keep the items, so that each is computed once: on disk, in memory that all workers share, or the last few.
+
+        Args:
+            path: a folder on disk. It is kept from run to run, under a key of all that stands before, the code of its
+                functions included: what a function gave before it was changed is never read, and its folder can be
+                removed. Items are what a store can hold.
+            memory: bytes, such as ``"4GB"``, that all workers of this machine share. What does not fit is computed
+                every time. It lasts as long as the dataset.
+            count: so many items, those used last, in each worker for itself.
+            key: for ``path``: what stands for the functions in place of their code. Say another one whenever they
+                change. For functions that hold what nobody can look into.
+
+        The stream is the same with and without it, and so are the draws of later steps. Nothing that is read through
+        it can change what it keeps. ``loader.report()`` says how often an item was there, and how much is in use.
+
+        Files that are replaced under their old names are not noticed: remove the folder then.
+
+        Raises:
+            ArgumentError: something before it is random: put it in front. Or the dataset has no end.
+            ArgumentTypeError: it is a Stream, or its functions hold what cannot be told from something else.
+
+        >>> import penstock as ps
+        >>> squares = ps.range(4).map(lambda x: print("computed", x) or x * x).cache(memory="1MB")
+        >>> squares[2], squares[2]
+        computed 2
+        (4, 4)
+        """
+        return cast("Self", self._wrap(Cache(self.node, keeper(self.node, path, memory, count, key))))
+
+    @overload
+    def fetch(self: Sequence[T_co], remote: Remote | None = None) -> Sequence[bytes]: ...  # type: ignore[misc]
+    @overload
+    def fetch(self: Stream[T_co], remote: Remote | None = None) -> Stream[bytes]: ...  # type: ignore[misc]
+    def fetch(self, remote: Remote | None = None) -> Any:
+        """Fetch the object behind every URL: items become its ``bytes``.
+
+        Args:
+            remote: where objects are kept on the local disk and how they are fetched; ``Remote()`` by default: ten
+                gigabytes in ``~/.cache/penstock``.
+
+        Of a Sequence, each process fetches the objects that come next while it is at one, in the order that they come
+        in, shuffled or not; a Stream's are fetched one by one in the workers. A failure that may pass is tried again,
+        with growing pauses. All processes of a machine share what was fetched; nothing of it is in a state.
+
+        Raises:
+            StoreError: an object does not exist, may not be read, or could not be fetched in several attempts.
+
+        >>> import penstock as ps, tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = pathlib.Path(folder, "a.txt").write_text("hello")
+        ...     list(ps.files(f"file://{folder}/*.txt").fetch(ps.Remote(cache=f"{folder}/cache")))
+        [b'hello']
+        """
+        return self._wrap(Fetch(self.node, remote or Remote(), Ahead))
 
     @overload
     def enumerate(self: Sequence[T_co], start: int = 0) -> Sequence[tuple[int, T_co]]: ...  # type: ignore[misc]

@@ -13,7 +13,7 @@ import mmap
 import os
 import pickle
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,10 +114,10 @@ def ship(value: Any) -> tuple[int, int]:
     return fd, size
 
 
-def ship_work(work: Work) -> tuple[int, int]:
-    """Ship a description; an error of that says which operation cannot travel."""
+def ship_work(work: Work, on_start: Callable[[int], object] | None = None) -> tuple[int, int]:
+    """Ship a description, and what workers begin with; an error of that says which operation cannot travel."""
     try:
-        return ship(work)
+        return ship((work, on_start))
     except Exception as error:
         for node in work.plan.nodes:
             for name, value in node.shipped().settings():
@@ -127,6 +127,10 @@ def ship_work(work: Work) -> tuple[int, int]:
                     error.add_note(f"penstock: {node.label()} cannot be sent to worker processes: its {name}")
                     error.add_note(f"penstock: {node.label()} was written at {node.site}")
                     raise error from None
+        try:
+            Alone(io.BytesIO(), 5, buffer_callback=lambda _: None).dump(on_start)
+        except Exception:  # noqa: BLE001  the same as above, and here it is known where
+            error.add_note("penstock: on_start cannot be sent to worker processes")
         raise
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from penstock.graph.caching import Kept
 from penstock.graph.execution import Executor, Omissions, Tally
 from penstock.graph.policy import Skipped
 
@@ -46,6 +47,8 @@ class Report:
     """The first of them, with their errors."""
     limited_by_bytes: bool
     """Whether the window was as large as its bytes, not its count, allowed."""
+    caches: tuple[Kept, ...] = ()
+    """How often each ``cache`` had an item, since it was made, and how large it is."""
 
     @property
     def waiting(self) -> float:
@@ -86,6 +89,7 @@ class Report:
                 lines.append("  … and more; report().listed has up to a hundred")
         if self.limited_by_bytes:
             lines.append("the window was limited by its bytes; loader(window_bytes=…) widens it")
+        lines.extend(map(str, self.caches))
         return "\n".join(lines)
 
 
@@ -113,7 +117,16 @@ class Watch:
         self.items += 1
         self.last = now
 
-    def report(self, *, pipeline: str, executor: Executor, tally: Tally, omissions: Omissions, replaced: int) -> Report:
+    def report(  # noqa: PLR0913  what a report consists of
+        self,
+        *,
+        pipeline: str,
+        executor: Executor,
+        tally: Tally,
+        omissions: Omissions,
+        replaced: int,
+        caches: tuple[Kept, ...] = (),
+    ) -> Report:
         """Return the report."""
         busy, nbytes, full = self.before
         return Report(
@@ -130,4 +143,5 @@ class Watch:
             skipped=omissions.count,
             listed=tuple(omissions.listed),
             limited_by_bytes=tally.full > full,
+            caches=caches,
         )
