@@ -2,6 +2,7 @@
 
     Ascending   an order in which the positions of every run of places ascend, so that a disk is read in one direction
     Blocks      whole blocks in random order, and the items of several blocks mixed: reads stay sequential
+    Stretches   the same with blocks of different lengths
     Windowed    nothing moves further than a window
     Draws       independent random words, one for each place
 
@@ -302,3 +303,52 @@ class Blocks:
             trim(self._groups)
             order = self._groups[number] = Order(count, self.key, 1, number)
         return order
+
+
+class Stretches:
+    """Blocks of any lengths in random order, each ``together`` neighbouring blocks of it mixed item by item.
+
+    ``bounds`` says where the blocks begin, and at last how many positions there are. Holds 24 bytes a block.
+    """
+
+    def __init__(self, bounds: Vector, together: int, key: Key) -> None:
+        self.n = int(bounds[-1])
+        self.together = together
+        self.key = key
+        count = len(bounds) - 1
+        blocks = Order(count, key).many(np.arange(count))
+        self.positions = bounds[blocks]
+        self.places = np.concatenate([[0], np.cumsum(np.diff(bounds)[blocks])])
+        self._groups: dict[int, Order] = {}
+
+    def one(self, place: int) -> int:
+        """Return the position that stands at a place."""
+        group, start = self._start(int(self.places.searchsorted(place, "right") - 1) // self.together)
+        return int(self._position(np.int64(group.one(place - start) + start)))
+
+    def many(self, places: range | Vector) -> Vector:
+        """Return the positions that stand at many places."""
+        where = vector(places)
+        numbers = (self.places.searchsorted(where, "right") - 1) // self.together
+        mixed = np.empty_like(where)
+        for number in np.unique(numbers).tolist():
+            mine = np.flatnonzero(numbers == number)
+            group, start = self._start(number)
+            mixed[mine] = group.many(where[mine] - start) + start
+        return self._position(mixed)
+
+    def _position(self, mixed: Any) -> Vector:
+        """Return the positions of places, before items are mixed."""
+        slots = self.places.searchsorted(mixed, "right") - 1
+        positions: Vector = self.positions[slots] + mixed - self.places[slots]
+        return positions
+
+    def _start(self, number: int) -> tuple[Order, int]:
+        """Return the order within a group of blocks, and the place at which it begins."""
+        start = int(self.places[number * self.together])
+        end = int(self.places[min(len(self.places) - 1, (number + 1) * self.together)])
+        order = self._groups.get(number)
+        if order is None:
+            trim(self._groups)
+            order = self._groups[number] = Order(end - start, self.key, 1, number)
+        return order, start

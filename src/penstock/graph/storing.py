@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import Self
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from penstock.graph.node import Indices
 
 SAMPLES = 64  # pieces of a file that its tag looks at …
@@ -87,6 +90,10 @@ class Reader(ABC):
 
     def schema(self) -> Any:
         """Return what is known of the items' structure, as plain JSON; None where nothing is."""
+        return None
+
+    def stretches(self) -> NDArray[np.int64] | None:
+        """Return where stretches of records begin that can only be read together, and the count; None for no such."""
         return None
 
     def close(self) -> None:

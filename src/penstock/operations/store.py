@@ -11,6 +11,8 @@ from penstock.graph.node import Cursor, Node, Place, operation
 from penstock.graph.storing import Handle
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from penstock.graph.node import Indices, Position
     from penstock.graph.reading import Reading
 
@@ -22,6 +24,7 @@ class Store(Node):
     """The records of a store with positions. It travels as its path; each process opens it for itself."""
 
     pure = True
+    aside = ("text",)
 
     handle: Handle
     count: int
@@ -43,6 +46,10 @@ class Store(Node):
         """Return the record and the file."""
         return named(self.handle, index)
 
+    def stretches(self) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+        """Return where row groups, chunks and the like begin."""
+        return self.handle.reader().stretches()  # type: ignore[no-any-return]
+
     def label(self) -> str:
         """Return ``open(…)`` as it was written."""
         return self.text
@@ -55,6 +62,8 @@ class Store(Node):
 @operation
 class Tape(Node):
     """The records of a store that can only be read from the front."""
+
+    aside = ("text",)
 
     handle: Handle
     text: str
