@@ -415,3 +415,13 @@ def test_mutated_files(tmp_path):
         except StoreError as error:
             assert "b.parquet" in str(error)  # noqa: PT017  most are errors, some are not
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 << 10
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_text_and_bytes_of_many_rows(tmp_path, suffix):
+    """Rows beyond the first thousand go into the same columns."""
+    dataset = ps.range(2500).map(lambda x: {"x": x, "text": str(x), "bytes": b"%d" % x, "list": ["a"] * (x % 3)})
+    opened = dataset.save(tmp_path / f"rows{suffix}", progress=False)
+    assert [opened[k]["text"] for k in (0, 1023, 1024, 2499)] == ["0", "1023", "1024", "2499"]
+    assert opened[2499]["bytes"] == b"2499"
+    assert len(opened) == 2500

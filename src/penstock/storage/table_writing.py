@@ -116,7 +116,8 @@ class TableRecorder(Recorder):
                 return
             table = pa.Table.from_batches(self.pending, self.schema)
             group = table.slice(0, self.longest)
-            self.write(pa.Table.from_batches([joined(group)]) if group.num_rows else group)
+            # Joining widens what counts in 32 bits; a group is small, and a file has one schema.
+            self.write(pa.Table.from_batches([joined(group).cast(self.schema)]) if group.num_rows else group)
             self.pending = table.slice(self.longest).to_batches()
 
     def finish(self) -> None:

@@ -292,7 +292,11 @@ class ZarrRecorder(Recorder):
         for name, value in row.items():
             text = isinstance(value, str)
             if not text and value.dtype.kind not in "biufcmM":
-                raise ArgumentTypeError(f"{self.where}: field {name!r} is {short(value)}, which Zarr has no type for.")
+                given = value.item() if value.ndim == 0 else value
+                raise ArgumentTypeError(
+                    f"{self.where}: field {name!r} is {short(given)}, which Zarr has no type for. Bring it to numbers "
+                    "or text in a map(), or save as .lmdb."
+                )
             shape = () if text else value.shape
             self.arrays[name] = self.file.create_array(
                 name,
