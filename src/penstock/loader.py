@@ -6,14 +6,14 @@ description ──> Work ──> session (workers) ──> desk ──> cursor �
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import weakref
 from collections.abc import Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from penstock.engine import Engine, check_position, checked_shard, checked_timeout
 from penstock.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -25,16 +25,13 @@ from penstock.errors import (
     WorkerDied,
     WorkerError,
 )
-from penstock.executors.desk import Desk
 from penstock.executors.inline import Inline
-from penstock.executors.window import Afar
 from penstock.graph import position as states
-from penstock.graph.checking import short, whole
-from penstock.graph.context import heap
+from penstock.graph.checking import short
 from penstock.graph.drawing import line
-from penstock.graph.execution import Executor, Limits, Omissions, Session, Tally, Work, Worker
+from penstock.graph.execution import Executor, Limits, Omissions, Work, Worker
 from penstock.graph.node import Cursor, Node
-from penstock.graph.reading import Plan, Reading
+from penstock.operations.cache import caches_of
 from penstock.rewriting import sharded
 from penstock.watching.report import Report, Watch
 
@@ -49,83 +46,25 @@ AGAIN: dict[type, str] = {  # where it is a worker that failed, and the item is 
 }
 
 
-def check_position(node: Node, epoch: int, position: Any) -> None:
-    """Refuse a position of a stream that the stream would not have given. Cursors begin to work when they are read."""
-    try:
-        cursor = Reading(Plan(node), epoch).start(node, position)
-        fits = cursor.position() == position
-        cursor.close()
-    except StateError:  # says more than that it does not fit
-        raise
-    except (TypeError, ValueError, IndexError):
-        fits = False
-    if not fits:
-        raise StateError(f"The state's position does not fit this pipeline: {short(position)}.")
-
-
-def checked_timeout(timeout: object) -> float | None:
-    """Return a time-out, or refuse what is none."""
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise ArgumentError(f"loader(): timeout must be a number of seconds above 0, not {short(timeout)}.")
-    return float(timeout)
-
-
-def checked_shard(shard: object) -> tuple[int, int]:
-    """Return (rank, world), or refuse what is no such pair."""
-    if not isinstance(shard, (tuple, list)) or len(shard) != 2:
-        raise ArgumentTypeError(f"loader(): shard must be (rank, world size), not {short(shard)}.")
-    world = whole(shard[1], "loader()", "the world size", least=1)
-    rank = whole(shard[0], "loader()", "the rank")
-    if rank >= world:
-        raise ArgumentError(f"loader(): rank {rank} does not exist in a world of {world}: ranks are 0 to {world - 1}.")
-    return rank, world
-
-
-class Engine:
-    """The workers of a loader, apart from it, so that they can be ended when the loader is garbage."""
-
-    def __init__(self, work: Work, executor: Executor, limits: Limits) -> None:
-        self.work = work
-        self.executor = executor
-        self.limits = limits
-        self.session: Session | None = None
-        self.desk: Desk | None = None
-        self.tally = Tally()
-        self.omissions: dict[int, Omissions] = {}  # of the epoch that is being read, and of the next
-        self.owner = os.getpid()
-        self.closed = False
-
-    def reading(self, epoch: int) -> Reading:
-        """Return the reading of an epoch; start the workers if they have not been."""
-        if self.closed:
-            raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
-        omissions = self.omissions.setdefault(epoch, Omissions())
-        omissions.again()
-        if not self.executor.count:
-            return Reading(self.work.plan, epoch, hear=omissions.hear)
-        if self.session is None or self.desk is None:
-            self.session = self.executor.start(self.work)
-            self.desk = Desk(self.session, self.limits, self.tally)
-        return Afar(self.work.plan, epoch, self.desk, self.executor.count, omissions.hear)
-
-    def close(self) -> None:
-        """End the workers."""
-        self.closed = True
-        heap.trim()
-        desk, session = self.desk, self.session
-        self.desk = self.session = None
-        if self.owner != os.getpid():  # a fork of the trainer: locks may be held for ever, and workers are not ours
-            if session is not None:
-                session.close()
-            return
-        if desk is not None and session is not None:
-            self.tally.replaced = session.replaced
-            try:
-                desk.cancel()
-            finally:
-                session.close()
+STEPS = "Steps are the dataset's: say them before .loader()."
+ELSEWHERE = {  # what other libraries call it
+    "set_epoch": "It counts its epochs; to begin with another: load_state_dict(…).",
+    "next": "Use batches = iter(loader), then next(batches).",
+    "reset": "Iterate again: that begins the next epoch.",
+    "shutdown": "Use .close(), or a with statement.",
+    "state": "Use .state_dict().",
+    "get_state": "Use .state_dict().",
+    "set_state": "Use .load_state_dict(state).",
+    "resume": "Use .load_state_dict(state).",
+    "save": "Save .state_dict(), which is plain JSON.",
+    "stats": "Use .report().",
+    "statistics": "Use .report(), or dataset.statistics().",
+    "num_workers": "Use .workers, of which there are as many.",
+    "batch_size": "It is the dataset's .batch(size).",
+    "drop_last": 'It is the dataset\'s .batch(size, last="drop").',
+    "sampler": "The order is the dataset's.",
+    **dict.fromkeys(("map", "batch", "shuffle", "filter", "repeat", "take", "skip", "prefetch", "on_error"), STEPS),
+}
 
 
 class Loader(Generic[T]):
@@ -151,9 +90,11 @@ class Loader(Generic[T]):
         *,
         workers: Executor | None = None,
         shard: tuple[int, int] | None = None,
-        limits: Limits,
+        limits: Limits = Limits(),  # noqa: B008  a frozen value
         timeout: float | None = None,
     ) -> None:
+        if not isinstance(node, Node):
+            raise ArgumentTypeError(f"Loader() is not for {short(node)}. Use dataset.loader(…).")
         executor = Inline() if workers is None else workers
         if not isinstance(executor, Executor):
             raise ArgumentTypeError(
@@ -172,6 +113,13 @@ class Loader(Generic[T]):
         self._primed: tuple[int, Cursor] | None = None  # the next epoch, begun while this one ends
         self._watch = Watch()
         self._finalizer = weakref.finalize(self, self._engine.close)
+
+    if not TYPE_CHECKING:  # a type checker would believe every name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Tell a person who types another library's name what to write."""
+            hint = "" if name.startswith("_") else ELSEWHERE.get(name, "")
+            raise AttributeError(f"a Loader has no {name!r}. {hint}".rstrip(), name=name, obj=self)
 
     # -- reading
 
@@ -262,6 +210,7 @@ class Loader(Generic[T]):
             tally=engine.tally,
             omissions=engine.omissions.get(self._watch.epoch) or Omissions(),
             replaced=engine.session.replaced if engine.session is not None else engine.tally.replaced,
+            caches=caches_of(engine.work.root),
         )
 
     def close(self) -> None:

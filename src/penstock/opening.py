@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,16 +17,15 @@ from penstock.storage.patterns import joined
 from penstock.storage.remote import Remote, is_url, open_remote
 from penstock.stream import Stream
 from penstock.surface.hinting import hinted
+from penstock.surface.progress import Progress, checked_progress, watched
 
 if TYPE_CHECKING:
     from penstock.graph.execution import Executor
     from penstock.surface.dataset import Dataset
 
-EVERY = 0.1  # seconds between two calls of a progress function
 LONG = 200  # characters of a path that are too many to show
 
 Path = str | os.PathLike[str]
-Progress = Callable[[int, int | None], object]
 
 
 @hinted
@@ -135,7 +133,7 @@ class Saving:
     """How a dataset is saved: what ``Dataset.save`` was told."""
 
     workers: Executor | None
-    progress: Progress | None
+    progress: Progress
     key: Callable[[Any], str] | None
     replace: bool
     append: bool
@@ -147,30 +145,22 @@ def save(dataset: Dataset[Any], path: Path, format: str | Format | None, how: Sa
     total = dataset.node.length()
     if total is None and dataset.node.positional:
         raise ArgumentError(f"{where}: {dataset!r} has no end. Take a part of it first: dataset[:1000].")
-    if how.progress is not None:
-        function(how.progress, where, "progress", "progress=lambda done, total: print(done, total)")
+    checked_progress(how.progress, where)
     if how.key is not None:
         function(how.key, where, "key", 'key=lambda item: item["name"]')
     with writing(path, format, replace=how.replace, append=how.append, **options) as store:
         if how.workers is None:
-            fill(store, dataset, how, total)
+            fill(store, watched(dataset, total, "save", progress=how.progress), how.key)
         else:
             with dataset.loader(workers=how.workers) as loader:
-                fill(store, loader, how, total)
+                fill(store, watched(loader, total, "save", progress=how.progress), how.key)
     return open(path, format)
 
 
-def fill(store: Writing | Extending, items: Iterable[Any], how: Saving, total: int | None) -> None:
-    """Append all items, and say now and then how many there are."""
-    key, progress = how.key, how.progress
-    told = time.monotonic()
+def fill(store: Writing | Extending, items: Iterable[Any], key: Callable[[Any], str] | None) -> None:
+    """Append all items, with their names where a function gives them such."""
     for item in items:
         store.append(item, None if key is None else key(item))
-        if progress is not None and time.monotonic() - told >= EVERY:
-            told = time.monotonic()
-            progress(store.count, total)
-    if progress is not None:
-        progress(store.count, total)
 
 
 def path_of(path: object, where: str) -> str:

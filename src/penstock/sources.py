@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from penstock.errors import ArgumentError
 from penstock.graph.checking import flag, whole
 from penstock.operations.live import Once, Queue
-from penstock.operations.source import Arrays, Items, Range, find_files
+from penstock.operations.source import Arrays, Items, Range, find_files, listed
 from penstock.operations.stream import Stream as StreamNode
 from penstock.operations.synthetic import Synthetic
 from penstock.sequence import Sequence
+from penstock.storage.remote import Remote, find, is_url
 from penstock.stream import Stream
 from penstock.surface.hinting import hinting
 
@@ -81,8 +82,12 @@ def arrays(*columns: Any, **named: Any) -> Sequence[Any]:
     return Sequence(Arrays(named or (columns[0] if len(columns) == 1 else columns)))
 
 
-def files(*patterns: str | os.PathLike[str]) -> Sequence[str]:
+def files(*patterns: str | os.PathLike[str], remote: Remote | None = None) -> Sequence[str]:
     """Return the paths that match patterns, each once, sorted; ``**`` goes through folders.
+
+    Args:
+        patterns: of paths, or of URLs such as ``"s3://bucket/train/*.jpg"``, whose content ``fetch`` gives.
+        remote: how URLs are looked up: ``Remote(storage_options=…)``.
 
     Raises:
         ArgumentError: a pattern matches nothing.
@@ -94,6 +99,8 @@ def files(*patterns: str | os.PathLike[str]) -> Sequence[str]:
     ...     [pathlib.Path(path).name for path in ps.files(f"{folder}/*.txt")]
     ['a.txt', 'b.txt']
     """
+    if any(map(is_url, patterns)):
+        return Sequence(listed(tuple(map(str, patterns)), find(patterns, remote or Remote())))
     return Sequence(find_files(patterns))
 
 

@@ -31,6 +31,8 @@ class Order(Node):
     of them, and after a restart; it is asked twice when the operation is made, and refused if the answers differ.
     """
 
+    random = True  # as far as others must know: not the same in every epoch
+
     input: Node
     sampler: Any
     count: int = -1

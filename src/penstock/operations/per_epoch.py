@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from penstock.errors import ClosedError
+from penstock.errors import ArgumentError, ClosedError
 from penstock.graph.checking import whole
 from penstock.graph.items import merge
 from penstock.graph.node import Cursor, Node, Place, operation
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.graph.reading import Reading
 
 ROUNDS = 1 << 32  # epochs that one epoch of an endless repetition is given, in the numbering of epochs
+BARREN = 100  # rounds in a row that may give no item, by chance, where there were items before
 
 
 @operation
@@ -32,6 +33,7 @@ class PerEpoch(Node):
     """
 
     pure = True
+    random = True  # as far as others must know: not the same in every epoch
 
     input: Node
     count: int
@@ -127,6 +129,8 @@ class GoingOn(Cursor):
         self.round = 0
         self.below: Cursor | None = None
         self.fruitful = True
+        self.barren = 0
+        self.ever = position is not None  # whether there was an item, in this epoch or before
         self.kept = False  # whether the epoch before has left the input open
         self.left: Position = None  # where the next epoch begins, once this one has been closed behind its end
         if position is not None:
@@ -153,6 +157,7 @@ class GoingOn(Cursor):
             self.begin(mark.round, mark.position)
         else:
             self.round, self.below, self.kept = mark.round, mark.cursor, True
+        self.ever = self.ever or mark.at > 0
         try:
             for _ in range(wanted - mark.at):
                 self.advance()
@@ -178,8 +183,14 @@ class GoingOn(Cursor):
             try:
                 value = next(self.below)
             except StopIteration:
-                if not self.fruitful:  # an empty input would never give an item
+                if not self.fruitful and not self.ever:  # an empty input would never give an item
                     raise
+                self.barren = 0 if self.fruitful else self.barren + 1
+                if self.barren > BARREN:
+                    raise ArgumentError(
+                        f"{self.node.label()}: {BARREN} rounds in a row gave no item. Look at what leaves items out "
+                        "before it."
+                    ) from None
                 self.below.close()
                 self.begin(self.round + 1, None)
                 continue
@@ -190,7 +201,7 @@ class GoingOn(Cursor):
                 self.below.close()
                 self.begin(self.round, position)
                 continue
-            self.fruitful = True
+            self.fruitful = self.ever = True
             return value
 
     @property

@@ -359,7 +359,11 @@ def find_files(patterns: tuple[Any, ...]) -> Files:
             hint = f" It is a folder: did you mean {os.path.join(name, '**', '*')!r}?" if os.path.isdir(name) else ""
             raise ArgumentError(f"files(): nothing matches {name!r} in {os.getcwd()}.{hint}")
         found.update(hits)
-    paths = sorted(found)
+    return listed(tuple(names), sorted(found))
+
+
+def listed(patterns: tuple[str, ...], paths: list[bytes]) -> Files:
+    """Return the source of some paths."""
     text = np.frombuffer(b"".join(paths), np.uint8)
     ends = np.cumsum([len(p) for p in paths], dtype=np.int64)
-    return Files(tuple(names), text, ends)
+    return Files(patterns, text, ends)

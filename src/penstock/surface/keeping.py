@@ -9,8 +9,6 @@ from penstock.graph.amounts import nbytes_of
 from penstock.graph.caching import Keeper
 from penstock.graph.checking import short, whole
 from penstock.graph.node import Node
-from penstock.storage.cache_disk import Disk
-from penstock.storage.cache_memory import Last, Shared
 
 
 def keeper(node: Node, path: object, memory: int | str | None, count: int | None, key: str | None) -> Keeper:
@@ -25,6 +23,9 @@ def keeper(node: Node, path: object, memory: int | str | None, count: int | None
         )
     if key is not None and (path is None or not isinstance(key, str)):
         raise ArgumentError(f"{where}: key is a text that goes with path, not {short(key)}.")
+    from penstock.storage.cache_disk import Disk  # here, for a quick import of the package
+    from penstock.storage.cache_memory import Last, Shared
+
     if memory is not None:
         return Shared(nbytes_of(memory, where, "memory"), memory)
     if count is not None:
