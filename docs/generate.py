@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +19,8 @@ PAGE = Path(__file__).parent / "operations.md"
 HEAD = """# The operations
 
 All that a dataset can be made of and all that it can do, from the docstrings of the code: `help(ps.Sequence.batch)`
-says the same. What PyTorch, tf.data and Grain call it stands in [elsewhere.md](elsewhere.md). This page is written by
-`python docs/generate.py`.
+says the same. What PyTorch, tf.data, Grain and others call it stands in [elsewhere.md](elsewhere.md). This page is
+written by `python docs/generate.py`.
 
 `import penstock as ps` goes before each example.
 """
@@ -27,7 +28,7 @@ says the same. What PyTorch, tf.data and Grain call it stands in [elsewhere.md](
 THEMES = (
     "sources", "opening", "joining", "surface.transforming", "choosing", "surface.streaming", "surface.ordering",
     "sequence", "stream", "parting", "surface.batching", "surface.dataset", "surface.evaluating", "surface.described",
-    "loader", "executors", "graph",
+    "surface.watching", "loader", "watching", "ranks", "executors", "graph", "storage", "service",
 )  # fmt: skip
 TITLES = {
     "sequence": "Sequences: what needs positions",
@@ -40,6 +41,10 @@ TITLES = {
     "opening": "Stores on disk",
     "executors": "Where work runs",
     "graph": "Values",
+    "surface.watching": "Watching what a dataset gives",
+    "watching": "Watching a loader",
+    "storage": "Objects by URL",
+    "service": "The data service",
 }
 SECTION = re.compile(r"^(Args|Raises|Returns|Yields):$")
 
@@ -66,6 +71,10 @@ def entries() -> list[Entry]:
         thing = inspect.unwrap(getattr(ps, name))
         if callable(thing) and thing not in kinds.values():
             made.append(Entry(f"ps.{name}", thing, ""))
+    for name, value in vars(ps.Loader).items():
+        thing = value.fget if isinstance(value, property) else value
+        if not name.startswith("_") and inspect.isfunction(thing):
+            made.append(Entry(f"loader.{name}", thing, ""))
     return sorted(made, key=lambda entry: (entry.thing.__module__, line_of(entry.thing)))
 
 
@@ -88,7 +97,9 @@ def title_of(theme: str) -> str:
 
 
 def signature_of(entry: Entry) -> str:
-    """Return how something is called, without types."""
+    """Return how something is called, without types; a property by its name."""
+    if isinstance(getattr(ps.Loader, entry.name.removeprefix("loader."), None), property):
+        return entry.name
     try:
         signature = inspect.signature(entry.thing)
     except ValueError:
@@ -140,7 +151,7 @@ def body_of(thing: Any) -> list[str]:
 def listed(text: str) -> list[str]:
     """Return a section's entries as a list, each with what belongs to it on one line."""
     made: list[str] = []
-    for line in inspect.cleandoc(text).splitlines():
+    for line in textwrap.dedent(text).splitlines():
         name, colon, rest = line.partition(":")
         if not line.startswith(" ") and colon and re.fullmatch(r"[\w*, ()|.]+", name):
             made.append(f"- `{name}`:{plain(rest)}")

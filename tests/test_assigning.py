@@ -18,6 +18,7 @@ VIEWS = {
     "repeat": lambda d: d.repeat(2),
     "repeat_each": lambda d: d.repeat_each(3),
     "concat": lambda d: ps.concat(d[:2], d[2:]),
+    "interleave": lambda d: ps.interleave(d[:3], d[3:], block=2),
     "switch": lambda d: ps.switch(lambda i: i % 2, d, d[::-1]),
     "epoch": lambda d: d.shuffle().epoch(2),
     "split": lambda d: d.split(0.5, 0.5, seed=1)[1],

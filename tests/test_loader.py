@@ -605,18 +605,18 @@ def test_windows(executor):
     """Whatever the window, the items are the same."""
     dataset = ps.range(50).shuffle().map(lambda x: np.full(3000, x)).batch(3)
     expected = list(dataset)
-    for window, nbytes in ((1, 1), (1, 1 << 30), (1000, 1), (3, 100_000)):
+    for window, nbytes in ((1, 1), (1, 1 << 30), (1000, 1), (3, 100_000), (9, "1MB")):
         with dataset.loader(workers=executor, window=window, window_bytes=nbytes) as loader:
             assert same(list(loader), expected)
 
 
-@pytest.mark.parametrize("options", [{"window": 0}, {"window_bytes": 0}, {"window": -1}])
+@pytest.mark.parametrize("options", [{"window": 0}, {"window_bytes": 0}, {"window_bytes": "1 lot"}, {"window": -1}])
 def test_bad_windows(options):
     """A window without room is refused."""
     with pytest.raises(ArgumentError):
         ps.range(3).loader(**options)
     with pytest.raises(ArgumentTypeError):
-        ps.range(3).loader(**dict.fromkeys(options, "many"))
+        ps.range(3).loader(**dict.fromkeys(options, 1.5))
 
 
 def test_bad_workers():
@@ -701,3 +701,9 @@ def test_exit_closes():
     assert loader.workers == ()
     with pytest.raises(ClosedError):
         next(iter(loader))
+
+
+def test_loaders_come_from_datasets():
+    """Who makes a Loader of a dataset, as other libraries have it, is told how a loader is made."""
+    with pytest.raises(TypeError, match=r"Use dataset\.loader\("):
+        ps.Loader(ps.range(3))

@@ -30,8 +30,8 @@ def items(parts):
         ps.range(20).split(0.8, 0.2, seed=3)[0].batch(3),
         ps.range(20).split(5, 2, stratify=LABELS)[1],
         ps.range(20).split(parts=3, groups=GROUPS, seed=1)[2].shuffle(),
-        ps.range(20).split(at=[3, 9])[1],
-        ps.range(3).repeat().split(at=[4])[1],
+        ps.range(20).split(edges=[3, 9])[1],
+        ps.range(3).repeat().split(edges=[4])[1],
         ps.range(20).folds(3, seed=2)[1][0].map(lambda x, rng: (x, rng.random()), rng=True),
         ps.arrays(np.arange(20)).folds(4, stratify=LABELS, groups=GROUPS)[0][1].batch(2),
         ps.range(1).split(0.9, 0.1)[1],
@@ -73,8 +73,8 @@ def test_what_fractions_leave_over_is_in_no_part():
 
 
 def test_edges_are_slices():
-    """at= gives what slices between the edges give, and costs nothing."""
-    parts = ps.range(10).split(at=[2, 2, 7])
+    """edges= gives what slices between the edges give, and costs nothing."""
+    parts = ps.range(10).split(edges=[2, 2, 7])
     assert [list(part) for part in parts] == [[0, 1], [], [2, 3, 4, 5, 6], [7, 8, 9]]
     assert all(isinstance(part.node, Slice) for part in [*parts, *ps.range(9).split(0.5, 0.5)])
 
@@ -183,7 +183,7 @@ def test_draws_are_those_of_the_position_in_the_part():
 @pytest.mark.parametrize(
     ("shares", "options", "words"),
     [
-        ((), {}, "give fractions, counts, parts= or at="),
+        ((), {}, "give fractions, counts, parts= or edges="),
         ((0.5,), {"parts": 2}, "one of them"),
         ((0.8, 0.3), {}, r"0.8 \+ 0.3 is more than 1"),
         ((0.0, 1.0), {}, "above 0 and at most 1, not 0.0"),
@@ -194,11 +194,11 @@ def test_draws_are_those_of_the_position_in_the_part():
         ((-1,), {}, "at least 0"),
         (("x",), {}, "whole number"),
         ((), {"parts": 0}, "parts must be at least 1"),
-        ((), {"at": 3}, "list of positions"),
-        ((), {"at": [5, 2]}, "ascend"),
-        ((), {"at": [11]}, "behind the end"),
-        ((0.5,), {"at": [1]}, "nothing else"),
-        ((), {"at": [1], "seed": 1}, "nothing else"),
+        ((), {"edges": 3}, "list of positions"),
+        ((), {"edges": [5, 2]}, "ascend"),
+        ((), {"edges": [11]}, "behind the end"),
+        ((0.5,), {"edges": [1]}, "nothing else"),
+        ((), {"edges": [1], "seed": 1}, "nothing else"),
         ((0.5,), {"seed": -1}, "seed must be at least 0"),
         ((0.5,), {"seed": 2**64}, "below 2"),
         ((0.5,), {"seed": 1.5}, "seed must be a whole number"),
@@ -219,7 +219,7 @@ def test_endless_sequences_are_cut_by_counts_and_edges():
     """What has no end has no fractions, but a beginning."""
     endless = ps.range(3).repeat()
     assert [list(part) for part in endless.split(2, 3)] == [[0, 1], [2, 0, 1]]
-    head, tail = endless.split(at=[4])
+    head, tail = endless.split(edges=[4])
     assert (list(head), tail[0]) == ([0, 1, 2, 0], 1)
     for arguments, options in (((0.5,), {}), ((), {"parts": 2}), ((3,), {"seed": 1})):
         with pytest.raises(ValueError, match="no end"):

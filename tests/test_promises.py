@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
+from penstock.graph.node import ordered
 from penstock.graph.reading import Plan, Reading
 from penstock.testing import Scrambled, same
 
@@ -121,7 +122,19 @@ SOURCES = st.one_of(
     st.integers(0, 9).map(lambda n: ps.synthetic(n, x=((3,), "f4"), y=((), "u1"))),
 )
 
+
+def cached(options):
+    """Return a step that keeps items, where there are positions and nothing is drawn before."""
+
+    def step(d):
+        drawn = any(getattr(node, "random", False) for node in ordered(d.node))
+        return d.cache(**options) if closed(d) and not drawn else d
+
+    return step
+
+
 STEPS = {
+    "cache": st.sampled_from([{"memory": 100_000}, {"memory": 500}, {"count": 3}]).map(cached),
     "shuffle": st.just(lambda d: d.shuffle() if isinstance(d, ps.Sequence) and d.node.length() is not None else d),
     "shuffle near": sizes(2).map(lambda n: lambda d: d.shuffle(window=n)),
     "shuffle blocks": st.tuples(sizes(), sizes()).map(
@@ -152,6 +165,8 @@ STEPS = {
     ),
     "repeat": st.integers(0, 3).map(lambda n: lambda d: d.repeat(n)),
     "prefetch": sizes().map(lambda n: lambda d: d.prefetch(n)),
+    "debug": sizes(0).map(lambda n: lambda d: d.debug(lambda index, item: None, max_calls=n)),
+    "monitor": st.just(lambda d: d.monitor(ps.Monitor())),
     "zip": sizes().map(lambda n: lambda d: ps.zip(d, d.map(jitter, rng=True), ps.range(10 * n))),
     "zip shared": st.just(lambda d: ps.zip(x=d, y=d)),
     "concat": sizes().map(lambda n: lambda d: ps.concat(d, ps.range(n).map(jitter, rng=True)) if finite(d) else d),
@@ -205,7 +220,7 @@ STEPS = {
     ),
     "bucket": sizes().map(lambda n: lambda d: d.bucket(weight, [1, 3], n, last="drop", collate=list)),
     "budget": st.integers(4, 12).map(lambda n: lambda d: d.bucket(weight, [2], budget=n, within=9, collate=list)),
-    "sort": sizes().map(lambda n: lambda d: d.sort_within(n, total)),
+    "sort": sizes().map(lambda n: lambda d: d.sort_within(n, key=total)),
     "other size": st.tuples(sizes(), sizes()).map(lambda a: lambda d: d.batch(a[0], collate=list).rebatch(a[1])),
     "pack": st.tuples(st.integers(2, 9), sizes(), st.sampled_from(["best_fit", "first_fit"])).map(
         lambda a: lambda d: d.map(several).pack(a[0], open=a[1], how=a[2], oversize="split")

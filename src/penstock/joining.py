@@ -26,13 +26,15 @@ def zip(*datasets: Dataset[Any], strict: bool = False, **named: Dataset[Any]) ->
     """Return a dataset of tuples, or of dicts where names are given; as long as the shortest.
 
     Args:
-        datasets: two or more.
+        datasets: one or more; of Sequences, the result is a Sequence.
         strict: refuse datasets of different lengths.
         named: the same, by name.
 
     >>> import penstock as ps
-    >>> list(ps.zip(ps.range(3), ps.items("abc".split() or ["a", "b", "c"])))[:1]
-    [(0, 'abc')]
+    >>> list(ps.zip(ps.range(3), ps.items(["a", "b", "c"])))
+    [(0, 'a'), (1, 'b'), (2, 'c')]
+    >>> ps.zip(number=ps.range(3), letter=ps.items(["a", "b", "c"]))[2]
+    {'number': 2, 'letter': 'c'}
     """
     if datasets and named:
         raise ArgumentError("zip(): give all datasets by place, zip(a, b), or all by name, zip(x=a, y=b).")
@@ -43,6 +45,9 @@ def zip(*datasets: Dataset[Any], strict: bool = False, **named: Dataset[Any]) ->
 
 def concat(*datasets: Dataset[T]) -> Dataset[T]:
     """Return all items of the first dataset, then all of the second, and so on.
+
+    Args:
+        datasets: one or more; of Sequences, the result is a Sequence.
 
     >>> import penstock as ps
     >>> list(ps.concat(ps.range(2), ps.range(3)))
@@ -84,7 +89,7 @@ def interleave(*datasets: Dataset[T], block: int = 1, stop: str = "all") -> Data
     """Return items of several datasets in turns: of the first, of the second, …, of the first again.
 
     Args:
-        datasets: two or more; of Sequences, the result is a Sequence, else a Stream with a position for each.
+        datasets: one or more; of Sequences, the result is a Sequence, else a Stream with a position for each.
         block: how many items each gives when it has the turn.
         stop: when to end: ``"all"``: when all are through; who is through drops out. ``"first"``: when one that has the
             turn is through.

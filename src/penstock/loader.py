@@ -136,6 +136,23 @@ class Loader(Generic[T]):
         self._iterator = weakref.ref(epoch)
         return epoch
 
+    def begin(self) -> Iterator[T]:
+        """Begin an epoch, as iteration does, and let work begin before the first item is asked for.
+
+        What computes by position begins, and so does what stands before a ``prefetch``. A stream without one is not
+        opened before its time: it may be a live one. Nothing is taken, so ``state_dict`` stays as it is.
+
+        >>> import penstock as ps
+        >>> with ps.range(4).batch(2).loader(workers=ps.Threads(2)) as loader:
+        ...     batches = loader.begin()
+        ...     # ... build the model, while the first batches are made ...
+        ...     [batch.tolist() for batch in batches]
+        [[0, 1], [2, 3]]
+        """
+        epoch = iter(self)
+        epoch.begin()
+        return epoch
+
     def __len__(self) -> int:
         """Return the number of items of a whole epoch.
 
@@ -279,6 +296,12 @@ class Epoch(Iterator[T]):
             if self._afar:
                 self._ready = cursor.ready()
             return value
+
+    def begin(self) -> None:
+        """Let work begin; take nothing."""
+        with self._lock:
+            cursor = self._open() if self._cursor is None else self._cursor
+            cursor.prime()
 
     def _look_ahead(self, cursor: Cursor) -> None:
         """Count what flowed, and let workers that this epoch has no more work for begin with the next."""

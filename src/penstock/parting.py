@@ -75,9 +75,9 @@ def sizes_of(shares: Sequence[Any], parts: int | None, length: int | None, where
         ArgumentError: they are nothing, or more than there is.
         ArgumentTypeError: they are no numbers, or of both kinds.
     """
-    example = "For example: split(0.8, 0.2), split(1000, 200), split(parts=5) or split(at=[100, 200])"
+    example = "For example: split(0.8, 0.2), split(1000, 200), split(parts=5) or split(edges=[100, 200])"
     if (parts is None) == (not shares):
-        raise ArgumentError(f"{where}: give fractions, counts, parts= or at=, one of them. {example}")
+        raise ArgumentError(f"{where}: give fractions, counts, parts= or edges=, one of them. {example}")
     if parts is not None:
         count = whole(parts, where, "parts", least=1)
         n = ended(length, where)
@@ -111,23 +111,23 @@ def fractions_of(shares: Sequence[float], n: int, where: str) -> list[int]:
     return counts[: len(shares)]
 
 
-def edges_of(at: Any, length: int | None, where: str) -> list[int]:
+def edges_of(edges: Any, length: int | None, where: str) -> list[int]:
     """Return positions to cut at, checked: they ascend, and lie within the dataset."""
     try:
-        edges = [whole(edge, where, "an edge") for edge in at]
+        found = [whole(edge, where, "an edge") for edge in edges]
     except TypeError:
-        raise ArgumentTypeError(f"{where}: at must be a list of positions, not {short(at)}.") from None
-    if edges != sorted(edges):
-        raise ArgumentError(f"{where}: edges must ascend, unlike {edges}.")
-    if edges and length is not None and edges[-1] > length:
-        raise ArgumentError(f"{where}: edge {edges[-1]} is behind the end: there are {length} items.")
-    return edges
+        raise ArgumentTypeError(f"{where}: edges must be a list of positions, not {short(edges)}.") from None
+    if found != sorted(found):
+        raise ArgumentError(f"{where}: edges must ascend, unlike {found}.")
+    if found and length is not None and found[-1] > length:
+        raise ArgumentError(f"{where}: edge {found[-1]} is behind the end: there are {length} items.")
+    return found
 
 
 def ended(length: int | None, where: str) -> int:
     """Return the length, or refuse what has none."""
     if length is None:
-        raise ArgumentError(f"{where}: this sequence has no end, so it has no fractions. Give counts, or at=.")
+        raise ArgumentError(f"{where}: this sequence has no end, so it has no fractions. Give counts, or edges=.")
     return length
 
 

@@ -43,6 +43,9 @@ class Sequence(Dataset[T_co]):
     def _wrap(self, node: Node) -> Any:
         return dataset(node)
 
+    def _elsewhere(self, name: str) -> str | None:
+        return "A Sequence has positions already." if name == "indexed" else None
+
     def __len__(self) -> int:
         """Return the number of items.
 
@@ -170,7 +173,7 @@ class Sequence(Dataset[T_co]):
         self,
         *shares: float,
         parts: int | None = None,
-        at: Any = None,
+        edges: Any = None,
         seed: int | None = None,
         stratify: Any = None,
         groups: Any = None,
@@ -181,7 +184,7 @@ class Sequence(Dataset[T_co]):
             shares: fractions, ``split(0.8, 0.2)``, or counts, ``split(1000, 200)``. What they leave over is in no part.
                 Fractions are rounded so that those that sum to 1 cover everything.
             parts: so many parts, whose sizes differ by one at most.
-            at: positions to cut at: ``at=[100, 200]`` gives ``[:100]``, ``[100:200]`` and ``[200:]``.
+            edges: positions to cut at: ``edges=[100, 200]`` gives ``[:100]``, ``[100:200]`` and ``[200:]``.
             seed: choose at random, by a keyed permutation: each part has its items in a random order. Without it, parts
                 keep the order, and without the two below they are neighbouring items.
             stratify: a label for every item: every part has the same share of each label, to within rounding.
@@ -203,14 +206,14 @@ class Sequence(Dataset[T_co]):
         [0, 1]
         """
         length = self.node.length()
-        options = {"parts": parts, "at": at, "seed": seed, "stratify": stratify, "groups": groups}
+        options = {"parts": parts, "edges": edges, "seed": seed, "stratify": stratify, "groups": groups}
         where = f"split({', '.join([*map(str, shares), *said(options)])})"
         plan = Division(where, length, seed, stratify, groups)
-        if at is not None:
+        if edges is not None:
             if shares or parts is not None or not plan.plain:
-                raise ArgumentError(f"{where}: at= cuts at positions, and nothing else can be said beside it.")
-            edges = edges_of(at, length, where)
-            pairs = zip([0, *edges], [*edges, None], strict=True)
+                raise ArgumentError(f"{where}: edges= cuts at positions, and nothing else can be said beside it.")
+            cuts = edges_of(edges, length, where)
+            pairs = zip([0, *cuts], [*cuts, None], strict=True)
             nodes = [cut(self.node, slice(start, stop)) for start, stop in pairs]
             return [cast("Self", dataset(node)) for node in nodes]
         sizes = sizes_of(shares, parts, length, where)

@@ -35,6 +35,13 @@ class Stream(Dataset[T_co]):
     def _wrap(self, node: Node) -> Any:
         return Stream(node)
 
+    def _elsewhere(self, name: str) -> str | None:
+        from penstock.sequence import Sequence as Positions
+
+        if not hasattr(Positions, name):
+            return None
+        return f"It needs positions. Put {name}() where the dataset is still a Sequence, or .indexed() before it."
+
     def take(self, count: int) -> Self:
         """Return the first ``count`` items, or all where there are fewer."""
         return cast("Self", Stream(Take(self.node, count)))
@@ -89,7 +96,10 @@ class Stream(Dataset[T_co]):
 
     def __len__(self) -> NoReturn:
         """Refuse: the length of a stream shows only when it is read."""
-        raise LengthError(f"len(): the length of a stream shows only when it is read: {self!r}.")
+        raise LengthError(
+            f"len(): the length of a stream shows only when it is read: {self!r}. "
+            "Count its items, sum(1 for _ in stream), or give it positions: .indexed()."
+        )
 
     def __bool__(self) -> bool:
         """Be true, as iterables without a length are."""
@@ -99,5 +109,5 @@ class Stream(Dataset[T_co]):
         """Refuse: a stream has no positions."""
         raise ArgumentTypeError(
             f"a stream has no positions, so [{index!r}] cannot be looked up: {self!r}. "
-            "Use next(iter(stream)) or .take(n) to look at its beginning."
+            "Use next(iter(stream)) or .take(n) to look at its beginning, .indexed() to give it positions."
         )

@@ -77,3 +77,12 @@ def test_the_table_has_all_of_pytorch():
     names |= set(inspect.signature(data.DataLoader).parameters) - {"dataset"}
     for name in names:
         assert re.search(rf"\b{name}\b", there), name
+
+
+def test_the_readme_names_what_there_is():
+    """Each name in README's table of the vocabulary exists."""
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    rows = text.partition("### What there is")[2].partition("\n\n## ")[0]
+    named = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", rows)) - {"for", "len", "print", "help"}
+    there = {name for kind in (ps.Sequence, ps.Stream, ps.Loader, ps) for name in dir(kind)}
+    assert not named - there

@@ -19,7 +19,7 @@ def test_one_line():
         (ps.range(0), "0 items"),
         (ps.range(1), "1 item:"),
         (ps.range(1234567), "1,234,567 items"),
-        (ps.range(3).repeat(), "endless"),
+        (ps.range(3).repeat(), "without end"),
         (ps.range(3).filter(bool), "length not known before reading"),
     ],
 )

@@ -42,7 +42,7 @@ def planned(lengths, budget, how, most):
 )
 def test_plans_are_those_of_the_definition(lengths, budget, how, most):
     """The sorted list and the scan choose the rows that a look at all rows chooses."""
-    plan = ps.Packing(budget, how, most).plan(lengths)
+    plan = ps.Packing(budget, how=how, open=most).plan(lengths)
     placed, count = planned(lengths, budget, how, most)
     assert plan.placed.tolist() == placed
     assert plan.rows == count
@@ -52,7 +52,7 @@ def test_plans_are_those_of_the_definition(lengths, budget, how, most):
 @given(st.lists(st.integers(0, 30), max_size=40), st.integers(30, 50))
 def test_end_to_end(lengths, budget):
     """End to end, an item is in the row that its first token falls into."""
-    plan = ps.Packing(budget, "concat_split").plan(lengths)
+    plan = ps.Packing(budget, how="concat_split").plan(lengths)
     ends = np.cumsum(lengths)
     assert plan.placed.tolist() == [(e - n) // budget if n else -1 for e, n in zip(ends, lengths, strict=True)]
     assert plan.rows == -(-sum(lengths) // budget)
@@ -64,7 +64,7 @@ def test_end_to_end(lengths, budget):
 def test_little_is_left_empty(how, most, share):
     """With lengths as documents have them, a few open rows leave a fraction of a per cent empty."""
     lengths = np.clip(np.random.default_rng(0).lognormal(6.0, 1.2, 50_000).astype(int), 1, 8192)
-    assert ps.Packing(8192, how, most).plan(lengths).padding < share
+    assert ps.Packing(8192, how=how, open=most).plan(lengths).padding < share
 
 
 @pytest.mark.parametrize("lengths", [[-1], [9], [1.5], [[1]], ["a"], 3])
@@ -74,8 +74,12 @@ def test_lengths_are_checked(lengths):
         ps.Packing(8).plan(lengths)
 
 
-@pytest.mark.parametrize("arguments", [(0,), ("8",), (8, "best"), (8, "best_fit", 0), (8, "best_fit", 65)])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"budget": 0}, {"budget": "8"}, {"budget": 8, "how": "best"}, {"budget": 8, "open": 0}, {"budget": 8, "open": 65}],
+    ids=str,
+)
 def test_values_check_themselves(arguments):
     """A packing that cannot work cannot be made."""
     with pytest.raises((ArgumentError, ArgumentTypeError), match=r"pack\(\)"):
-        ps.Packing(*arguments)
+        ps.Packing(**arguments)

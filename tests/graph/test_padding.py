@@ -72,7 +72,7 @@ def test_it_is_numpys_pad(shapes, side, multiple_of, dtype):
     items = [np.arange(1, 1 + a * b, dtype=dtype).reshape(a, b) for a, b in shapes]
     largest = [-(-max(n) // multiple_of) * multiple_of for n in zip(*shapes, strict=True)]
     share = {"right": 0, "left": 1}.get(side, side)
-    batch, mask = ps.Pad(-1, side, multiple_of=multiple_of, mask=True)(items)
+    batch, mask = ps.Pad(-1, side=side, multiple_of=multiple_of, mask=True)(items)
     assert batch.dtype == dtype
     for row, real, item in zip(batch, mask, items, strict=True):
         before = [int((room - own) * share) for room, own in zip(largest, item.shape, strict=True)]
@@ -171,6 +171,7 @@ def test_stacking_ragged_arrays_names_pad():
         {"axes": (0, "x")},
         {"mask": ""},
         {"mask": 3},
+        {"value": "left"},
         {"value": np.zeros(3)},
         {"value": {"a": np.zeros(3)}},
     ],

@@ -23,7 +23,7 @@ def size(x):
         ps.range(0).batch_by(10, size),
         ps.range(1).batch_by(10, size),
         ps.range(40).shuffle().batch_by(10, size),
-        ps.range(40).batch_by(10, size, padded=True, most=3),
+        ps.range(40).batch_by(10, size, padded=True, max_items=3),
         ps.range(40).filter(lambda x: x % 3).batch_by(9.5, size, last="drop"),
         ps.range(40).batch_by(4, size, oversize="drop"),
         ps.range(40).batch_by(4, size, oversize="alone", collate=list),
@@ -67,15 +67,13 @@ def test_budgets(items, budget, padded, most):
         cost = max(together) * len(together) if padded else sum(together)
         return cost <= budget and (most is None or len(together) <= most)
 
-    dataset = ps.items(items).batch_by(budget, lambda x: x, padded=padded, most=most, collate=list)
+    dataset = ps.items(items).batch_by(budget, lambda x: x, padded=padded, max_items=most, collate=list)
     found = list(dataset)
     assert [x for batch in found for x in batch] == items
     if 0 not in items:  # a full batch takes no item of size 0 any more
         assert found == cut(items, fits)
-    assert list(ps.items(items).batch_by(budget, lambda x: x, padded=padded, most=most, collate=list, last="drop")) in (
-        found,
-        found[:-1],
-    )
+    whole = ps.items(items).batch_by(budget, lambda x: x, padded=padded, max_items=most, collate=list, last="drop")
+    assert list(whole) in (found, found[:-1])
 
 
 @given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 4))
@@ -112,7 +110,7 @@ def test_ranks_divide_each_batch():
         ):
             list(loader)
     with pytest.raises(ArgumentError, match="4 ranks"):
-        ps.range(40).batch_by(7, size, most=3).loader(shard=(0, 4))
+        ps.range(40).batch_by(7, size, max_items=3).loader(shard=(0, 4))
 
 
 def boom(*_):
@@ -146,7 +144,7 @@ def test_errors_of_functions_keep_their_type(base):
         (lambda d: d.batch_by(float("nan"), len), ["budget", "nan"]),
         (lambda d: d.batch_by(True, len), ["budget", "True"]),
         (lambda d: d.batch_by(8, 3), ["size", "function", "3 (int)"]),
-        (lambda d: d.batch_by(8, len, most=0), ["most", "at least 1"]),
+        (lambda d: d.batch_by(8, len, max_items=0), ["max_items", "at least 1"]),
         (lambda d: d.batch_by(8, len, last="error"), ["last", "'keep', 'drop'"]),
         (lambda d: d.batch_by(8, len, oversize="skip"), ["oversize", "'alone'"]),
         (lambda d: d.batch_by(8, len, padded=1), ["padded", "True or False"]),

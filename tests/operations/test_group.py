@@ -268,3 +268,27 @@ def test_an_error_of_the_key_loses_nothing(where, size):
             found.extend(epoch)
         found.extend(epoch)
     assert found == grouped(range(8), lambda x: x % 2, size)
+
+
+def torn(x):
+    """Return what is left of a division by two, but for one item."""
+    if x == 6:
+        raise OSError("torn")
+    return x % 2
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        lambda d: d.group(torn, 2),
+        lambda d: d.bucket(torn, [1], 2),
+        lambda d: d.batch_by(3, torn),
+        lambda d: d.batch_while(lambda items, item: torn(item) < 2),
+    ],
+)
+def test_errors_behind_steps_that_leave_items_out(behind):
+    """Behind a filter or a flat_map, too, a function's error comes as it is, in line, and names the source's item."""
+    for dataset in (ps.range(9).filter(lambda x: x > 2), ps.range(9).flat_map(lambda x: [x] * (x % 5))):
+        with pytest.raises(OSError, match="torn") as caught:
+            list(behind(dataset))
+        assert any("item 6 of" in note for note in caught.value.__notes__)

@@ -100,3 +100,15 @@ def test_label():
     dataset = ps.interleave(ps.range(3), ps.range(4), block=2, stop="first")
     assert dataset.node.label() == "interleave(block=2, stop='first')"
     assert "interleave(range(3), range(4)" in repr(dataset)
+
+
+@pytest.mark.parametrize("stop", ["all", "first"])
+@pytest.mark.parametrize("sizes", [(7, 30, 2), (1, 9, 4), (30, 1, 1), (2, 2, 2)])
+def test_the_length_of_streams_that_know_theirs(sizes, stop):
+    """A loader's length is what is read, also where one of the inputs is a stream with a count for every epoch."""
+    a, b, c = sizes
+    dataset = ps.interleave(ps.range(a), ps.range(b), ps.stream(range(50)).per_epoch(c), block=2, stop=stop)
+    with dataset.loader() as loader:
+        assert len(loader) == len(list(dataset))
+    unknown = ps.interleave(ps.range(a), ps.stream(range(50)), stop=stop)
+    assert unknown.node.length() is None

@@ -250,3 +250,12 @@ def test_labels():
     assert ps.stream(iter([1]), once=True).node.label() == "stream(list_iterator, once=True)"
     assert ps.queue(queue.Queue()).node.label() == "queue(Queue)"
     assert "end='x'" in ps.queue(queue.Queue(), end="x").node.label()
+
+
+@pytest.mark.parametrize("places", PLACES, ids=repr)
+def test_a_step_that_asks_again_at_the_end_gets_nothing_of_the_next_epoch(places):
+    """A batch that the end cuts short is the last one: what comes behind the end belongs to the next epoch."""
+    q = filled(1, 2, None, 3, 4, 5, 6, None)
+    with ps.queue(q).map(double).batch(3, collate=list).loader(workers=places) as loader:
+        assert list(loader) == [[2, 4]]
+        assert list(loader) == [[6, 8, 10], [12]]

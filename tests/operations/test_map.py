@@ -10,6 +10,7 @@ import inspect
 import operator
 import pickle
 import types
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -556,6 +557,31 @@ def test_starmap_may_fill_what_is_called_rng():
     assert list(ps.items([(1, 2)]).starmap(lambda x, rng: x + rng)) == [3]
     with pytest.raises(TypeError, match="rng=True"):
         ps.items([(1, 2)]).starmap(lambda x, y, *, rng: x)
+
+
+def test_starmap_hands_over_a_dict_by_name():
+    """Of a dict, entries are arguments by name, whatever their order; its names are never taken for its entries."""
+    rows = ps.zip(x=ps.range(3), y=ps.range(3).map(lambda x: 10 * x))
+    assert list(rows.starmap(lambda y, x: y - x)) == [0, 9, 18]
+    drawn = rows.starmap(lambda x, y, rng: x + y + rng.random(), rng=True)
+    check_dataset(drawn)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'y'"):
+        list(rows.starmap(lambda x: x))
+
+
+def test_a_function_of_two_things_is_for_starmap():
+    """A map of what needs two arguments is refused where it is written; defaults and ``rng`` are no such arguments."""
+    for function in (lambda x, y: x, operator.add, partial(lambda a, b, c: a, 1)):
+        with pytest.raises(TypeError, match=r"takes 2 arguments, and an item is one. .*starmap\("):
+            ps.range(3).map(function)
+    ps.range(3).map(lambda x, y=1: x).map(lambda *items: items).map(partial(lambda a, b: a, 1))
+    ps.range(3).map(lambda x, rng: x, rng=True)
+
+    @functools.wraps(operator.add)
+    def unpacking(pair):
+        return operator.add(*pair)
+
+    assert list(ps.items([(1, 2)]).map(unpacking)) == [3]
 
 
 def test_behind_batches_the_ranks_still_divide_them():

@@ -451,3 +451,28 @@ def test_labels():
     assert named.label() == "mix(weights={'a': 1, 'b': 2}, how='random', stop='all')"
     assert named.fingerprint() == "mix(how='random', stop='all')"
     assert "a=range(4)" in repr(ps.mix({"a": a, "b": b}))
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        lambda d: d.batch([1, 2, 3], collate=list),
+        lambda d: d.batch_by(7, lambda x: 1 + x % 3, collate=list),
+        lambda d: d.batch_while(lambda items, x: len(items) < 2, collate=list),
+        lambda d: d.enumerate().map(lambda pair: [pair[1]]),
+        lambda d: d.take_while(lambda x: True).drop_while(lambda x: False).map(lambda x: [x]),
+    ],
+)
+@pytest.mark.parametrize("cut", [0, 1, 4])
+def test_members_and_weights_change_in_front_of_steps_that_stand_between_two_items(behind, cut):
+    """Behind batches of other sizes, budgets, numbers and ends, too, the members that stay lose and repeat nothing."""
+    a, b, c = ps.range(100, 112), ps.range(200, 209).shuffle(), ps.range(300, 305)
+    before = behind(ps.mix({"a": a, "b": b}, weights={"a": 1, "b": 2}, stop="all"))
+    after = behind(ps.mix({"c": c, "b": b, "a": a}, weights={"a": 3, "b": 1, "c": 1}, stop="all"))
+    with before.loader() as loader:
+        head = list(itertools.islice(loader, cut))
+        state = loader.state_dict()
+    with after.loader() as loader:
+        loader.load_state_dict(state)
+        found = sorted(x for batch in [*head, *loader] for x in batch)
+    assert found == [*range(100, 112), *range(200, 209), *range(300, 305)]

@@ -231,10 +231,10 @@ def test_an_item_that_never_ends_can_be_left_out(executor, tmp_path):
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda d: d.on_error("skipp"), ArgumentError, ["on_error()", "'skipp'", "Did you mean 'skip'"]),
+        (lambda d: d.on_error("skipp"), ArgumentError, ["on_error()", "'skipp'", "'skip'", "Retry(times)"]),
         (lambda d: d.on_error(3), ArgumentTypeError, ["on_error()", "3", "Skip(count=…)"]),
         (lambda d: d.on_error(ps.Skip), ArgumentTypeError, ["on_error()", "Skip(count=…)"]),
-        (lambda d: d.map(abs, on_error=3), ArgumentTypeError, ["3"]),
+        (lambda d: d.map(abs, on_error=3), ArgumentTypeError, ["map()", "on_error", "3"]),
         (lambda d: d.loader(on_error="ignore"), ArgumentError, ["loader()", "'ignore'"]),
         (lambda d: d.loader(timeout=0), ArgumentError, ["timeout", "0"]),
         (lambda d: d.loader(timeout="1"), ArgumentError, ["timeout", "'1'"]),
@@ -251,3 +251,10 @@ def test_mistakes_are_refused_when_they_are_made(make, error, words):
         make(ps.range(4))
     for word in words:
         assert word in str(caught.value)
+
+
+def test_whose_policy_it_is_can_be_read():
+    """A drawing and a state tell a policy of one map from one of all steps before it, in words a user could have said."""
+    own, all_ = ps.range(3).map(abs, on_error="skip"), ps.range(3).map(abs).on_error("skip")
+    assert own.node.label() == "on_error('skip') of map"
+    assert all_.node.label() == "on_error('skip')"

@@ -140,7 +140,7 @@ def test_the_plan_is_what_happens():
     lengths = np.random.default_rng(0).integers(1, 40, 300)
     for how in WAYS:
         rows = list(ps.items([np.ones(n, np.uint8) for n in lengths]).pack(64, how=how, open=8))
-        planned = ps.Packing(64, how, 8).plan(lengths)
+        planned = ps.Packing(64, how=how, open=8).plan(lengths)
         assert planned.rows == len(rows)
         padding = np.mean([(row["segment_ids"] == 0).mean() for row in rows])
         assert planned.padding == pytest.approx(padding)

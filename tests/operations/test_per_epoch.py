@@ -237,3 +237,29 @@ def test_bad_arguments():
         ps.range(3).per_epoch(0)
     with pytest.raises(TypeError, match=r"per_epoch\(\): count"):
         ps.range(3).per_epoch(1.5)
+
+
+def test_a_round_that_is_empty_by_chance_does_not_end_an_epoch():
+    """Every epoch has its count of items as long as rounds have some, now and then."""
+    thin = ps.stream([1]).flat_map(lambda x, rng: [x] if rng.random() > 0.6 else [], rng=True)
+    dataset = ps.concat(ps.stream([0]).take(1), thin).per_epoch(7)
+    check_dataset(dataset, epochs=(0, 1, 2))
+    assert [len(list(dataset.epoch(epoch))) for epoch in range(3)] == [7, 7, 7]
+    alone = thin.per_epoch(5).epoch(4)
+    assert len(list(alone)) in {0, 5}
+
+
+def test_an_input_that_dries_up_is_an_error():
+    """Where no later round gives an item, that is said, and nobody waits for ever."""
+    once = iter([[1, 2]])
+    with pytest.raises(ArgumentError, match=r"per_epoch\(5\): 100 rounds in a row gave no item"):
+        list(ps.stream(lambda: iter(next(once, []))).per_epoch(5))
+
+
+def test_rounds_of_rounds_of_rounds_begin_at_once():
+    """Deep within endless rounds an epoch is counted from a round nearby; it does not read billions of items first."""
+    short = ps.stream([1, 2, 3]).per_epoch(2)
+    for _ in range(3):
+        short = ps.mix([short, ps.range(2)], weights=[1, 1], stop="repeat")
+    assert next(iter(short.epoch(2))) == 1
+    check_dataset(short, epochs=(1,), limit=12)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock as ps
+from penstock.errors import ArgumentError
 from penstock.testing import check_dataset
 
 
@@ -113,3 +114,27 @@ def test_label():
     """A repetition is printed with its number of rounds, an endless one without."""
     assert ps.range(3).repeat(2).node.label() == "repeat(2)"
     assert ps.range(3).repeat().node.label() == "repeat()"
+
+
+def test_a_round_that_is_empty_by_chance_does_not_end_the_repetition():
+    """Only the last round ends it, and an endless one goes on; also from every state."""
+
+    def thinned(seed):
+        return ps.stream([1]).seed(seed).flat_map(lambda x, rng: [x] if rng.random() > 0.6 else [], rng=True)
+
+    def rounds(dataset):
+        return [list(dataset.epoch(number)) for number in range(9)]
+
+    thin = next(thinned(seed) for seed in range(99) if rounds(thinned(seed))[:2] == [[1], []])
+    assert list(thin.repeat(9)) == [x for items in rounds(thin) for x in items]
+    check_dataset(thin.repeat(9), epochs=(0,))
+    check_dataset(thin.repeat(), limit=20, epochs=(0,))
+
+
+def test_an_endless_repetition_that_dries_up_says_so():
+    """Where a source has no more items in any later round, an endless repetition is an error, not a hang."""
+    once = iter([[1, 2]])
+    dataset = ps.stream(lambda: iter(next(once, []))).repeat().take(5)
+    with pytest.raises(ArgumentError, match=r"repeat\(\): 100 rounds in a row gave no item"):
+        list(dataset)
+    assert list(ps.stream([]).repeat(10**9)) == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import itertools
+import threading
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,3 +103,17 @@ def test_wrong_arguments(call, kind, words):
 def test_label():
     """It is printed as it was written."""
     assert ps.range(4).reuse(2).node.label() == "reuse(2, window=100)"
+
+
+def test_what_is_changed_at_one_place_stays_as_it_was_at_the_others():
+    """A function behind that changes its item in place gets it unchanged every time; what cannot be copied is shared."""
+
+    def add(x):
+        x += 1
+        return x
+
+    dataset = ps.range(4).map(lambda x: np.full(2, float(x))).reuse(3, window=2).map(add)
+    assert sorted(float(x[0]) for x in dataset) == [float(x) for x in (1, 2, 3, 4) for _ in range(3)]
+    check_dataset(dataset)
+    locks = list(ps.range(1).map(lambda x: threading.Lock()).reuse(2, window=2))
+    assert locks[0] is locks[1]

@@ -387,3 +387,37 @@ def test_label():
     """A stream is printed with its function's name or its kind of iterable."""
     assert ps.stream(numbers).node.label() == "stream(numbers)"
     assert ps.stream([1]).node.label() == "stream(list)"
+
+
+class Rewound:
+    """Its own iterator, which begins anew when it is asked again after its end, as many are written."""
+
+    def __init__(self, count):
+        self.count = count
+        self.next = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.next == self.count:
+            self.next = 0
+            raise StopIteration
+        self.next += 1
+        return self.next
+
+    def state_dict(self):
+        """Return the place."""
+        return {"next": self.next}
+
+    def load_state_dict(self, state):
+        """Go to a place."""
+        self.next = state["next"]
+
+
+def test_an_end_is_an_end():
+    """Steps that ask again after the end get nothing, even where the iterator would begin anew."""
+    dataset = ps.stream(Rewound(5)).batch(2, collate=list)
+    assert list(itertools.islice(dataset, 9)) == [[1, 2], [3, 4], [5]]
+    check_dataset(dataset)
+    check_dataset(ps.stream(lambda: Rewound(5)).batch(3).rebatch(2))

@@ -215,3 +215,20 @@ def test_bad_arguments():
         ps.range(3).transform(3)
     with pytest.raises(ArgumentTypeError, match=r"transform\(\): .*lambda\(\) must work with one argument"):
         ps.range(3).transform(lambda: 0)
+
+
+def test_an_end_is_an_end():
+    """A class that would begin anew after its end is not asked again."""
+
+    class Rewound:
+        def __init__(self, items):
+            self.items = iter([*range(2)])
+
+        def __next__(self):
+            try:
+                return next(self.items)
+            except StopIteration:
+                self.items = iter([7])
+                raise
+
+    assert list(ps.range(3).transform(Rewound).batch(3, collate=list).take(5)) == [[0, 1]]

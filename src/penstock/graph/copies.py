@@ -33,6 +33,14 @@ def copied(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
+def duplicate(value: Any) -> Any:
+    """Return a copy, or the value itself where it cannot be copied: an open file, say, is the same at every place."""
+    try:
+        return copied(value)
+    except Exception:  # noqa: BLE001  whatever an object raises
+        return value
+
+
 def placed(values: Sequence[Any], places: NDArray[np.int64], again: Callable[[int], Any]) -> Sequence[Any]:
     """Return ``values[place]`` for all places; where one comes again, it is a copy.
 

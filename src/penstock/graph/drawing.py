@@ -37,6 +37,11 @@ def length_text(node: Node) -> str:
     return f"{n:,} item{'' if n == 1 else 's'}"
 
 
+def of_length(node: Node) -> str:
+    """Return the same as part of a sentence: of 3 items, without end."""
+    return "without end" if node.positional and node.length() is None else f"of {length_text(node)}"
+
+
 def drawing(root: Node) -> str:
     """Return a description drawn from its sources down to its last step."""
     rows = _rows(root)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -192,6 +192,7 @@ class Packing:
     """
 
     budget: int
+    _: KW_ONLY
     how: str = "best_fit"
     open: int = 32
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Pad:
     """
 
     value: Any = 0
+    _: KW_ONLY
     side: Any = "right"
     axes: int | tuple[int, ...] | None = None
     multiple_of: int = 1
@@ -72,6 +73,8 @@ class Pad:
                     f"not {short(leaf)}."
                 )
         for leaf in leaves(self.value):
+            if isinstance(leaf, str) and leaf in SIDES:
+                raise ArgumentTypeError(f"Pad(): value is what the padding consists of. Say side={leaf!r}.")
             if not callable(leaf) and np.ndim(leaf):
                 raise ArgumentTypeError(f"Pad(): value must be a number or a function, not {short(leaf)}.")
 

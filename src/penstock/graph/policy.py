@@ -3,18 +3,18 @@
 "raise"                    the error ends the epoch, at the item's place in the order (the default)
 "skip", Skip(…)            the item is left out, counted and listed; beyond the budget the error is raised after all
 Retry(3, wait=0.1)         it is computed again, after 0.1, 0.2, 0.4 s; then another policy decides
-function(error, item)      what it returns takes the item's place; it may raise, too
+function(error, source)    what it returns takes the item's place; it may raise, too
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, cast
 
 from penstock.errors import ArgumentError, ArgumentTypeError
-from penstock.graph.checking import choice, name_of, short, whole
+from penstock.graph.checking import name_of, short, whole
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,6 +31,7 @@ class Skip:
     """
 
     count: int | None = None
+    _: KW_ONLY
     fraction: float | None = None
 
     def __post_init__(self) -> None:
@@ -62,6 +63,7 @@ class Retry:
     """
 
     times: int = 3
+    _: KW_ONLY
     wait: float = 0.1
     then: Policy = "raise"
 
@@ -84,12 +86,11 @@ Policy = str | Skip | Retry | Callable[[Exception, Any], Any]
 
 def checked(policy: Any, where: str, name: str = "policy") -> Policy:
     """Return a policy in its plain form, or refuse what is none."""
-    if isinstance(policy, str):
-        choice(policy, ("raise", "skip"), where, name)
+    if isinstance(policy, str) and policy in ("raise", "skip"):
         return Skip() if policy == "skip" else "raise"
     if isinstance(policy, type) or not (isinstance(policy, (Skip, Retry)) or callable(policy)):
-        raise ArgumentTypeError(
-            f'{where}: {name} must be "raise", "skip", Skip(count=…), Retry(times) or a function of (error, item), '
+        raise (ArgumentError if isinstance(policy, str) else ArgumentTypeError)(
+            f"{where}: {name} must be 'raise', 'skip', Skip(count=…), Retry(times) or a function of (error, source), "
             f"not {short(policy)}."
         )
     return cast("Policy", policy)

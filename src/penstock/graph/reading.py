@@ -91,8 +91,12 @@ class Meter:
 
 
 def folded(epoch: int) -> int:
-    """Return a number of 64 bits for an epoch that has more: of rounds within endless rounds."""
-    return int.from_bytes(digest(str(epoch), 8), "little") | 1 << 63
+    """Return a number of 64 bits for an epoch that has more: of rounds within endless rounds.
+
+    The last 32 bits stay, so that rounds still follow one another: ``per_epoch`` counts items from a round on.
+    """
+    high = int.from_bytes(digest(str(epoch >> 32), 4), "little") | 1 << 31
+    return high << 32 | epoch & 0xFFFFFFFF
 
 
 class Reading:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from penstock.graph.arranging import Windowed
+from penstock.graph.copies import duplicate
 from penstock.graph.cursors import Counting
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Windowing(Counting):
             self.fill()
         value = self.held[self.places.pop()]
         self.count += 1
-        return value
+        return value if self.times == 1 else duplicate(value)  # what is changed at one place stays as it was elsewhere
 
     def fill(self) -> None:
         """Take the next block of the second pass in hand."""

@@ -45,11 +45,13 @@ class Rule(ABC):
 class BatchBy(Node):
     """As many items as their sizes fit into ``budget``: in sum, or with ``padded`` as the largest times the count."""
 
+    rereads = False
+
     input: Node
     budget: float
     size: Callable[[Any], float]
     last: str = "keep"
-    most: int | None = None
+    max_items: int | None = None
     padded: bool = False
     oversize: str = "error"
     collate: Callable[[Sequence[Any]], Any] = stack
@@ -63,15 +65,16 @@ class BatchBy(Node):
         except TypeError:
             good = False
         if not good:
-            raise ArgumentTypeError(f"batch_by(): budget must be a number above 0, not {short(budget)}.")
+            text = f"batch_by(): budget must be a number above 0, not {short(budget)}."
+            raise ArgumentTypeError(f"{text} For example: dataset.batch_by(8192, len)")
         function(self.size, "batch_by()", "size", "dataset.batch_by(8192, len)")
         choice(self.last, LAST, "batch_by()", "last")
         choice(self.oversize, OVERSIZE, "batch_by()", "oversize")
         flag(self.padded, "batch_by()", "padded")
         function(self.collate, "batch_by()", "collate", "dataset.batch_by(8192, len, collate=list)")
-        if self.most is not None:
-            self.normalise(most=whole(self.most, "batch_by()", "most", least=1))
-            if self.most < self.part[1]:
+        if self.max_items is not None:
+            self.normalise(max_items=whole(self.max_items, "batch_by()", "max_items", least=1))
+            if self.max_items < self.part[1]:
                 raise ArgumentError(f"{self.label()} cannot be divided over {self.part[1]} ranks: it has fewer rows.")
 
     @property
@@ -96,7 +99,7 @@ class BatchBy(Node):
         """Return the budget and what was said beside it."""
         said = f"{self.budget}, {name_of(self.size)}"
         said += "" if self.last == "keep" else f", last={self.last!r}"
-        said += "" if self.most is None else f", most={self.most}"
+        said += "" if self.max_items is None else f", max_items={self.max_items}"
         said += ", padded=True" if self.padded else ""
         said += "" if self.oversize == "error" else f", oversize={self.oversize!r}"
         return f"batch_by({said}{collate_text(self.collate)})"
@@ -141,7 +144,7 @@ class Budget(Rule):
     def full(self, items: list[Any]) -> bool:
         """Tell whether the count, or the budget, is used up."""
         node = self.node
-        if node.most is not None and len(items) >= node.most:
+        if node.max_items is not None and len(items) >= node.max_items:
             return True
         return (self.largest * len(items) if node.padded else self.sum) >= node.budget
 
@@ -149,6 +152,8 @@ class Budget(Rule):
 @operation
 class BatchWhile(Node):
     """Items are added to a batch while ``predicate(items so far, next item)`` is true."""
+
+    rereads = False
 
     input: Node
     predicate: Callable[[list[Any], Any], Any]

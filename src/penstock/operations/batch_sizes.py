@@ -27,6 +27,8 @@ EXAMPLE = "dataset.batch([16, 32, 64]) or dataset.batch(lambda number: 16 + numb
 class BatchSizes(Node):
     """Batch number k has ``sizes[k]`` items, the last of these sizes for ever after; or ``sizes(k)``."""
 
+    rereads = False
+
     input: Node
     sizes: tuple[int, ...] | Callable[[int], int]
     last: str = "keep"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Enumerate(Node):
     """Pairs of an item's number and the item; numbers begin at ``first``. On a stream they are counted."""
 
+    rereads = False
+
     input: Node
     first: int = 0
 

@@ -61,7 +61,7 @@ class Interleave(Node):
     def length(self) -> int | None:
         """Return the sum of the lengths, or of what is read until the first input ends."""
         lengths = [node.length() for node in self.inputs]
-        if self.stop == "all" or not self.positional:
+        if self.stop == "all" or (None in lengths and not self.positional):
             return None if None in lengths else sum(n for n in lengths if n is not None)
         ends = [(*divmod(n, self.block), k) for k, n in enumerate(lengths) if n is not None]
         if not ends:
@@ -124,6 +124,10 @@ class Interleave(Node):
             mine = np.flatnonzero(member == number)
             parts.append((mine, read.gather(self.inputs[number], there[mine])))
         return merge(parts, len(where))
+
+    def assign(self, index: int, value: Any, read: Reading) -> None:
+        """Write an item of the input whose turn it is."""
+        read.assign(*self.find(index), value)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the input calls its item."""

@@ -206,13 +206,14 @@ class Taking(Cursor):
         self.count = position
         self.opened = False
         self.closed = False
+        self.over = False
         self.token = object()
         self.again: list[Any] = []
 
     def __next__(self) -> Any:
         tap = self.node.tap
         try:
-            if self.closed:
+            if self.closed or self.over:  # what comes behind an end is the next epoch's
                 raise StopIteration
             if not self.opened:
                 self.open()
@@ -223,6 +224,7 @@ class Taking(Cursor):
                 )
             value = self.again.pop() if self.again else self.fresh()
         except StopIteration:
+            self.over = True
             raise
         except Exception as error:
             self.read.blame(error, self.node, Place(self.count))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -62,6 +62,11 @@ class Map(Node):
             raise ArgumentTypeError(
                 f"{where}: {name_of(self.function)} asks for rng, the item's own generator. "
                 f"Hand it over: {self.word}({name_of(self.function)}, rng=True)."
+            )
+        if not self.star and (wanted := demanded(self.function)) > 1:
+            raise ArgumentTypeError(
+                f"{where}: {name_of(self.function)} takes {wanted} arguments, and an item is one. "
+                f"For the entries of an item: starmap({name_of(self.function)})."
             )
         call = Starred(self.function) if self.star else self.function
         call = call if self.at is None or self.rng else OnFields(call, self.at)
@@ -195,13 +200,25 @@ class Map(Node):
 
 
 class Starred:
-    """Calls a function with the entries of an item as its arguments."""
+    """Calls a function with the entries of an item as its arguments, those of a dict by name."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
     def __call__(self, item: Any, **options: Any) -> Any:
+        if isinstance(item, Mapping):  # its names are no entries
+            return self.function(**item, **options)
         return self.function(*item, **options)
+
+
+def demanded(function: Callable[..., Any]) -> int:
+    """Return how many arguments a function cannot do without that are handed over by place, apart from ``rng``."""
+    try:  # of the outermost function: what one that decorates another says of itself holds for that other
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except (TypeError, ValueError):
+        return 0  # a built-in without a signature
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in by_place and p.default is p.empty and p.name != "rng" for p in parameters)
 
 
 def demands_rng(function: Callable[..., Any], *, by_name: bool) -> bool:

@@ -32,7 +32,13 @@ class OnError(Node):
 
     def check(self) -> None:
         """Refuse what is no policy."""
-        self.normalise(policy=checked(self.policy, "on_error()"))
+        said = (f"{self.step}()", "on_error") if self.own else ("on_error()",)
+        self.normalise(policy=checked(self.policy, *said))
+
+    @property
+    def step(self) -> str:
+        """The method of the step before."""
+        return self.input.label().partition("(")[0]
 
     @property
     def positional(self) -> bool:
@@ -86,5 +92,5 @@ class OnError(Node):
         return (value,)
 
     def label(self) -> str:
-        """Return the policy."""
-        return f"on_error({text(self.policy)}{', own=True' if self.own else ''})"
+        """Return the policy, and whose it is where it was said as an option of one step."""
+        return f"on_error({text(self.policy)}){f' of {self.step}' if self.own else ''}"

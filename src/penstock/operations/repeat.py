@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from penstock.errors import ArgumentError
 from penstock.graph.checking import whole
 from penstock.graph.items import merge
 from penstock.graph.node import Cursor, Node, Place, operation
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from penstock.graph.reading import Reading
 
 ROUNDS = 1 << 32  # rounds of an endless repetition that one epoch is given, in the numbering of epochs
+BARREN = 100  # rounds in a row that may give no item, by chance, where there were items before
 
 
 @operation
@@ -102,6 +104,7 @@ class Repeating(Cursor):
         self.read = read
         self.count, self.number, below = position or (0, 0, None)
         self.fruitful = below is not None
+        self.barren = 0
         self.below: Cursor | None = None
         if node.times is None or self.number < node.times:
             self.below = node.within(read, self.number).start(node.input, below)
@@ -112,18 +115,29 @@ class Repeating(Cursor):
                 value = next(self.below)
             except StopIteration:
                 self.below.close()
-                self.number += 1
-                last = self.node.times is not None and self.number >= self.node.times
-                if last or not self.fruitful:  # an empty input, repeated without end, would never give an item
-                    self.below = None
-                    break
-                self.fruitful = False
-                self.below = self.node.within(self.read, self.number).start(self.node.input, None)
+                self.below = self.next_round()
                 continue
             self.fruitful = True
             self.count += 1
             return value
         raise StopIteration
+
+    def next_round(self) -> Cursor | None:
+        """Begin the next round, if there is one."""
+        node = self.node
+        self.number += 1
+        if node.times is not None and self.number >= node.times:
+            return None
+        self.barren = 0 if self.fruitful else self.barren + 1
+        if self.barren and not self.count and (node.times is None or self.barren > BARREN):
+            self.number -= 1  # resumed from here, it ends again
+            return None  # an empty input, repeated without end, would never give an item
+        if self.barren > BARREN:
+            raise ArgumentError(
+                f"{node.label()}: {BARREN} rounds in a row gave no item. Look at what leaves items out before it."
+            )
+        self.fruitful = False
+        return node.within(self.read, self.number).start(node.input, None)
 
     @property
     def place(self) -> Place:  # type: ignore[override]

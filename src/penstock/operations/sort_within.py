@@ -23,14 +23,15 @@ class SortWithin(Node):
 
     input: Node
     size: int
-    key: Callable[[Any], Any]
+    key: Callable[[Any], Any] | None
     reverse: bool = False
 
     elementwise = True
 
     def check(self) -> None:
         """Refuse what is no function."""
-        function(self.key, "sort_within()", "key", "dataset.sort_within(1000, len)")
+        if self.key is not None:
+            function(self.key, "sort_within()", "key", "dataset.sort_within(1000, key=len)")
         flag(self.reverse, "sort_within()", "reverse")
 
     @property
@@ -44,4 +45,5 @@ class SortWithin(Node):
 
     def label(self) -> str:
         """Return the size and the key."""
-        return f"sort_within({self.size}, {name_of(self.key)}{', reverse=True' if self.reverse else ''})"
+        key = "" if self.key is None else f", key={name_of(self.key)}"
+        return f"sort_within({self.size}{key}{', reverse=True' if self.reverse else ''})"

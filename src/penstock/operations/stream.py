@@ -144,8 +144,11 @@ class Replay(Cursor):
         self.count = position if whole else position[0]
         self.iterator: Iterator[Any] | None = None
         self.holder: Any = None  # what has the state, if anything has
+        self.over = False
 
     def __next__(self) -> Any:
+        if self.over:  # an iterable that is its own iterator often begins anew when it is asked again
+            raise StopIteration
         try:
             if self.iterator is None:
                 self.open()
@@ -153,6 +156,7 @@ class Replay(Cursor):
             self.count += 1
             self.at = self.count if self.holder is None else [self.count, state_of(self.holder, self.node.label())]
         except StopIteration:
+            self.over = True
             raise
         except Exception as error:
             self.read.blame(error, self.node, Place(self.count))

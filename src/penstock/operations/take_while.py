@@ -23,6 +23,8 @@ class TakeWhile(Node):
 
     uneven = True
 
+    rereads = False
+
     input: Node
     predicate: Callable[[Any], Any]
 
@@ -49,6 +51,8 @@ class DropWhile(Node):
     """The first item that ``predicate`` is false for, and all behind it."""
 
     uneven = True
+
+    rereads = False
 
     input: Node
     predicate: Callable[[Any], Any]

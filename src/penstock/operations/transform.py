@@ -80,6 +80,7 @@ class Through(Cursor):
         self.holder: Any = None  # what the function returned, which has the state if there is one …
         self.made: Iterator[Any] = iter(())  # … and its items
         self.closed = False
+        self.over = False
 
     @staticmethod
     def unpacked(position: Position) -> tuple[int, Any, Any]:
@@ -88,7 +89,7 @@ class Through(Cursor):
         return count, below, state
 
     def __next__(self) -> Any:
-        if self.closed:
+        if self.closed or self.over:  # a class may begin anew when it is asked again
             raise StopIteration
         try:
             if self.below is None:
@@ -97,6 +98,7 @@ class Through(Cursor):
             self.count += 1
             self.at = self.here()
         except StopIteration:
+            self.over = True
             raise
         except BaseException as error:
             self.read.blame(error, self.node, Place(self.count))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.graph.checking import function, name_of, whole
-from penstock.graph.copies import copied, placed
+from penstock.graph.copies import duplicate, placed
 from penstock.graph.cursors import Counting
 from penstock.graph.items import Rows, stack
 from penstock.graph.node import Cursor, Node, Place, operation
@@ -115,7 +115,7 @@ class Sliding(Counting):
             self.held.append((next(self.below), before))
         items = [item for item, _ in self.held]
         for place in range(step, size):  # these come again, and must come as they are
-            items[place] = self.again(items[place])
+            items[place] = duplicate(items[place])
         try:
             window = self.node.collate(items)
         except StopIteration as error:
@@ -129,14 +129,6 @@ class Sliding(Counting):
         self.next = self.held[0][1] if self.held else self.below.position()
         self.count += 1
         return window
-
-    @staticmethod
-    def again(item: Any) -> Any:
-        """Return a copy, or the item itself where it cannot be copied."""
-        try:
-            return copied(item)
-        except Exception:  # noqa: BLE001  an open file, say, which is the same in both windows then
-            return item
 
     def position(self) -> Position:
         """Return the number of windows and where the next one begins."""

@@ -112,9 +112,8 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
         Args:
             workers: ``Inline()`` (the default), ``Threads(n)`` or ``Processes(n)``.
             shard: ``(rank, world size)``: read this rank's part of every batch. Batches are cut before they are
-                divided, so all ranks together read the same batches, whatever the world size. Of a mix, a zip and the like, the
-                batches of every input are divided. ``"auto"`` takes what
-                ``rank_and_world()`` finds.
+                divided, so all ranks together read the same batches, whatever the world size. Of a mix, a zip and the
+                like, the batches of every input are divided. ``"auto"`` takes what ``rank_and_world()`` finds.
             on_error: a policy for every item that fails, wherever no ``on_error`` of the dataset says otherwise; it
                 stands in front of every batch, and behind the last step.
             timeout: seconds that an item may take. Then it is an error with the worker's stack, and the worker is

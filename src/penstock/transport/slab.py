@@ -50,15 +50,40 @@ def address(array: NDArray[Any]) -> int:
     return where
 
 
+class Shared(mmap.mmap):
+    """The memory of an arena, which keeps a descriptor of it where another process may be given one."""
+
+    fd: int = -1
+    start: int = 0
+
+    def keep(self, fd: int, start: int) -> None:
+        """Keep a descriptor for as long as this memory is mapped."""
+        self.fd, self.start = os.dup(fd), start
+        weakref.finalize(self, os.close, self.fd).atexit = False
+
+
+def origin_of(piece: memoryview) -> tuple[Shared, int] | None:
+    """Return the arena that a piece of memory lies in, and where, if it is one that others may be given."""
+    found: Any = piece
+    while found is not None:
+        found = found.obj if isinstance(found, memoryview) else getattr(found, "base", None)
+        if isinstance(found, Shared):
+            where = address(np.frombuffer(piece, np.uint8)) - found.start
+            return (found, where) if found.fd >= 0 else None
+    return None
+
+
 class Mapped:
     """An arena mapped into this process."""
 
-    def __init__(self, fd: int, size: int) -> None:
+    def __init__(self, fd: int, size: int, *, keep: bool = False) -> None:
         self.size = size
-        self.memory = mmap.mmap(fd, size)
+        self.memory = Shared(fd, size)
         self.flags: Root = np.frombuffer(self.memory, np.uint8, SLABS)
         whole: Root = np.frombuffer(self.memory, np.uint8)
         self.start = address(whole)
+        if keep:
+            self.memory.keep(fd, self.start)
 
     def lease(self, offset: int, nbytes: int) -> Root:
         """Return a fresh array over a part of the arena; its base is the mapping itself."""
@@ -100,9 +125,9 @@ def arena_size(mappings: int = 1) -> int:
 class Arena(Memory):
     """The worker's side: cuts slabs, chooses among the free ones, and knows which the trainer still looks into."""
 
-    def __init__(self, fd: int, size: int) -> None:
+    def __init__(self, fd: int, size: int, *, keep: bool = False) -> None:
         self.fd = fd
-        self.map = Mapped(fd, size)
+        self.map = Mapped(fd, size, keep=keep)
         self.offsets: list[int] = []
         self.sizes: list[int] = []
         self.top = -(-SLABS // PAGE) * PAGE
@@ -209,7 +234,7 @@ class Borrowed:
     """The trainer's side of an arena: leases of what a worker has lent."""
 
     def __init__(self, fd: int, size: int, held: Held | None = None) -> None:
-        self.map = Mapped(fd, size)
+        self.map = Mapped(fd, size, keep=True)
         self.held = held or Held()
         self.owner = os.getpid()
 
