@@ -399,3 +399,17 @@ def test_the_position_follows_items_that_flow():
             if number % 97 == 0:
                 assert loader.state_dict()["position"] == number
                 assert loader.report().items == number
+
+
+@pytest.mark.parametrize("workers", [ps.Inline(), ps.Threads(2)])
+@pytest.mark.parametrize("source", [ps.range(9), ps.stream(range(9))])
+def test_a_step_in_the_caller_names_the_element_that_it_fails_for(workers, source):
+    """Behind a filter too, whoever computes the element."""
+
+    def key(x):
+        return 1 // (x - 4)
+
+    dataset = source.filter(lambda x: x != 2).map(lambda x: x).group(key, 2)
+    with dataset.loader(workers=workers) as loader, pytest.raises(ZeroDivisionError) as caught:
+        list(loader)
+    assert any("item 4 of group" in note for note in caught.value.__notes__), caught.value.__notes__

@@ -275,7 +275,9 @@ class Stage(Cursor):
 
     @property
     def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last; asked only of nodes without elementwise steps."""
+        """Where the item stands that came last: behind elementwise steps, the element that it came from."""
+        if self.outcome.counts is not None:
+            return self.window.feed.place(self.part, self.element if self.of_element else self.element - 1)
         self.settle_flow()
         return Place(self.part.start + self.given - 1)
 
