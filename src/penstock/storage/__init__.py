@@ -61,8 +61,20 @@ def format_of(path: str, given: str | Format | None, where: str) -> Format:
         for format_ in known.values():
             if format_.recognise is not None and format_.recognise(found):
                 return format_
+    raise ArgumentError(f"{where}: nothing tells the format of {path!r}. {advice(found, known)}")
+
+
+def advice(path: str, known: dict[str, Format]) -> str:
+    """Return what to do about a path whose format nothing tells."""
+    if os.path.isdir(path):
+        return (
+            "It is a folder, and not one with a folder of pictures for each class and nothing beside them. Say "
+            "format='folder' for the paths of the files in it, or the format of its files."
+        )
+    if path.lower().endswith(".json"):
+        return (
+            "Say format='jsonl' where each line is a value; where the whole file is one list: "
+            "penstock.items(json.load(file))."
+        )
     suffixes = ", ".join(sorted({s for f in known.values() for s in f.suffixes}))
-    raise ArgumentError(
-        f"{where}: nothing tells the format of {path!r}: its name ends in none of {suffixes}. "
-        f"Say format=…, one of {', '.join(map(repr, known))}."
-    )
+    return f"Its name ends in none of {suffixes}. Say format=…, one of {', '.join(map(repr, known))}."

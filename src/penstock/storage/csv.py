@@ -27,9 +27,12 @@ from penstock.storage.table_conditions import check_condition
 from penstock.storage.tables import TableReader, TableTape, arrow, chosen, finished, translated
 
 SUFFIXES = (".csv", ".tsv")
+MARKS = (";", "\t", "|", ",")  # what may stand between values
+ENCODING = "CSV is read in UTF-8; bring it there first: iconv -f LATIN1 -t UTF-8, or whichever it is in."
 PACKED = tuple([suffix + packed for suffix in SUFFIXES for packed in (".gz", ".zst", ".bz2")])
 LOOKS = 8  # blocks that the types are worked out from
 BOM = b"\xef\xbb\xbf"
+WIDE = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins
 TYPES = (
     "bool",
     "int8",
@@ -90,6 +93,8 @@ class Dialect:
         """Return the names of the columns, and where the records begin."""
         with open(path, "rb") as file:
             start = file.read(BLOCK)
+        if start.startswith(WIDE):
+            raise StoreError(f"{path} is in UTF-16. {ENCODING}")
         skipped = len(BOM) if start.startswith(BOM) else 0
         if self.header is not None:
             return self.header, skipped
@@ -152,8 +157,10 @@ class CsvReader(TableReader):
         count = len(self.places)
         for number in sorted({k * (count - 1) // max(1, LOOKS - 1) for k in range(LOOKS)}) if count else ():
             part, block = self.places[number]
-            with translated(self.where(number)):
+            try:
                 table = self.dialect.table(part.read(block), self.every, said, None)
+            except arrow().ArrowException as error:
+                raise self.unreadable(number, error) from error
             for name in self.every:
                 found[name].add(table.schema.field(name).type)
         return {name: said.get(name) or common(kinds - {pa.null()}) for name, kinds in found.items()}
@@ -164,10 +171,11 @@ class CsvReader(TableReader):
         try:
             return self.dialect.table(part.read(block), self.every, self.types, names)
         except arrow().ArrowException as error:
-            raise CorruptRecord(
-                f"{self.where(number)} cannot be read: {error}. If a type was worked out wrong, name it: "
-                'types={"column": "float64"}; if quotes are only characters: quotes=False.'
-            ) from error
+            raise self.unreadable(number, error) from error
+
+    def unreadable(self, number: int, error: Exception) -> CorruptRecord:
+        """Return the error of a block that pyarrow cannot parse, with what may help."""
+        return CorruptRecord(f"{self.where(number)} cannot be read: {error}. {remedy(str(error), self.every)}")
 
     def where(self, number: int) -> str:
         """Return where a block lies."""
@@ -188,6 +196,18 @@ class CsvReader(TableReader):
     def schema(self) -> Any:
         """Return the columns and their types."""
         return {"columns": {name: str(self.types[name]) for name in self.names}}
+
+
+def remedy(problem: str, names: Sequence[str]) -> str:
+    """Return what a reader of an error may do about it."""
+    if "UTF8" in problem:
+        return ENCODING
+    mark = next((mark for mark in MARKS if any(mark in name for name in names)), None)
+    if "columns" in problem:
+        if mark is not None:
+            return f"If {mark!r} stands between the values, say so: delimiter={mark!r}."
+        return "If quotes are only characters: quotes=False." if '"' in problem else "Each line needs as many values."
+    return 'If a type was worked out wrong, name it: types={"column": "float64"}.'
 
 
 def type_named(name: Any, place: str) -> Any:

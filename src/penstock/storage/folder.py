@@ -166,8 +166,8 @@ def recognise(path: str) -> bool:
     """Tell whether something is a folder of folders with pictures in them, and nothing else."""
     try:
         with os.scandir(path) as entries:
-            found = list(entries)
-        if not found or any(entry.is_file() and not entry.name.endswith(".DS_Store") for entry in found):
+            found = [entry for entry in entries if visible(os.fsencode(entry.name))]
+        if not found or not all(entry.is_dir() for entry in found):
             return False
         for folder in found:
             with os.scandir(folder.path) as entries:

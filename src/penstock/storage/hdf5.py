@@ -326,6 +326,8 @@ def open_hdf5(path: str, *, sources: str | list[str] | None = None, split: str |
 def reader_of(path: str, file: Any, sources: Any, split: Any, where: str) -> Hdf5Reader:
     """Return the reader of a file that is open."""
     known = datasets_of(file)
+    if not known and len(file):
+        raise StoreError(f"{path} has no dataset with rows: {', '.join(map(repr, list(file)[:5]))}.")
     names: dict[str, NDArray[np.int64] | range] = {name: range(data.shape[0]) for name, data in known.items()}
     table = splits_of(file)
     if table is not None:

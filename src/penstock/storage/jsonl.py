@@ -24,13 +24,14 @@ from penstock.storage.grouped import Group, Grouped, Values, files_of, tag_of
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
 PACKED = tuple([suffix + packed for suffix in SUFFIXES for packed in (".gz", ".zst", ".bz2")])
+ARRAYS = (b"[", b"[{", b"{")  # how files begin that are JSON, but not by lines
 KEPT = 64 * BLOCK  # bytes of blocks that a process keeps
 
 
 class Lines(Values):
     """The lines of a block."""
 
-    def __init__(self, data: bytes, where: str) -> None:
+    def __init__(self, data: bytes, first: int, where: str) -> None:
         ends = np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE)
         if not data.endswith(b"\n"):
             ends = np.append(ends, len(data))
@@ -38,11 +39,12 @@ class Lines(Values):
         pairs = zip(starts.tolist(), ends.tolist(), strict=True)
         self.spans = [(start, end) for start, end in pairs if data[start:end].rstrip(b"\r")]
         self.data = data
+        self.first = first
         self.where = where
 
     def __getitem__(self, row: int) -> Any:
         start, end = self.spans[row]
-        return parsed(self.data[start:end], f"{self.where}, line {row}")
+        return parsed(self.data[start:end], f"record {self.first + row} of {self.where}")
 
     def take(self, rows: NDArray[np.int64]) -> list[Any]:
         """Return many lines' values."""
@@ -54,7 +56,10 @@ def parsed(line: bytes, where: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise CorruptRecord(f"{where} is no JSON: {error}: {short(line)}") from error
+        remedy = ""
+        if line.strip() in ARRAYS:
+            remedy = " A file that is one value is no JSON lines: penstock.items(json.load(file)), if that is a list."
+        raise CorruptRecord(f"{where} is no JSON: {error}: {short(line)}.{remedy}") from error
 
 
 class JsonlReader(Grouped):
@@ -72,8 +77,9 @@ class JsonlReader(Grouped):
         """Read a block."""
         part, block = self.places[number]
         data = part.read(block)
-        where = f"{part.path}, block of bytes {part.blocks[block].start} to {part.blocks[block].end}"
-        lines = Lines(data, where)
+        where = f"{part.path}, in bytes {part.blocks[block].start} to {part.blocks[block].end},"
+        first = int(self.starts[number] - self.starts[number - block])  # counted in its file, as one looks it up there
+        lines = Lines(data, first, where)
         if len(lines.spans) != part.blocks[block].records:
             raise CorruptRecord(f"{where}: {len(lines.spans)} lines, and there were {part.blocks[block].records}.")
         return Group({None: lines}, len(lines.spans), len(data) + 100 * len(lines.spans))

@@ -12,12 +12,14 @@ from penstock.graph.checking import short
 from penstock.graph.storing import Reader
 from penstock.storage.lmdb_format import CHECKSUM, NAMES, TOGETHER, VERSION, checksum_of
 from penstock.storage.lmdb_pages import Pages
-from penstock.transport.record import decode
+from penstock.transport.record import decode, encode
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
 
 OTHERS = 1 << 63  # eight bytes of a key that is no position
+STRING = encode(b"")  # the record of a byte string is this, its two lengths put in, and the string
+TOTAL, LENGTH = slice(8, 16), slice(len(STRING) - 8, len(STRING))  # where those stand
 
 
 class Places:
@@ -69,20 +71,32 @@ class LmdbReader(Reader):
         self.verify = verify
         self.check = None if verify == "never" else checksum_of(meta["checksum"], self.path)
         self.tail = CHECKSUM if meta["checksum"] is not None else 0
-        self.raw = meta["values"] == "bytes"
+        strings = meta["values"] != "bytes" and meta["schema"] == ["b"]
+        self.head = len(STRING) if strings else 0  # bytes before each byte string, which nobody need decode
+        self.plain = strings or meta["values"] == "bytes"
         self.places = Places(pages, self.count, numbered=True)
-        self.fresh = np.full(self.count, self.check is not None)
+        self.fresh = np.full(self.count, strings or self.check is not None)  # those to be looked at closely
         self.whole = self.make_whole()
+        self.each = self.make_each()
 
     def make_whole(self) -> Callable[[int, int], Any]:
-        """Return the function that makes an item of a stretch of the file, and is all that most records need."""
+        """Return the function that makes an item of a record."""
         memory, array, copy = self.pages.memory, self.pages.bytes, self.copy
-        if not self.raw:
+        if not self.plain or self.head:
             views, copied = copy is False, copy is True
             return lambda start, end: decode(memory[start:end], views=views, copy=copied)
         if copy is False:
             return lambda start, end: array[start:end]
         return lambda start, end: bytes(memory[start:end])
+
+    def make_each(self) -> Callable[[list[int], list[int]], list[Any]]:
+        """Return the function that makes items of records that were looked at before."""
+        memory, array, whole = self.pages.memory, self.pages.bytes, self.whole
+        if not self.plain:
+            return lambda starts, ends: [whole(start, end) for start, end in zip(starts, ends, strict=True)]
+        if self.copy is False:
+            return lambda starts, ends: [array[start:end] for start, end in zip(starts, ends, strict=True)]
+        return lambda starts, ends: [bytes(memory[start:end]) for start, end in zip(starts, ends, strict=True)]
 
     def __len__(self) -> int:
         return self.count
@@ -110,10 +124,9 @@ class LmdbReader(Reader):
         if self.fresh[where].any():
             pairs = zip(indices, starts.tolist(), sizes.tolist(), strict=True)
             return [self.item(int(index), start, size) for index, start, size in pairs]
-        whole = self.whole
-        ends = (starts + sizes - self.tail).tolist()
+        ends = (starts + (sizes - self.tail)).tolist()
         try:
-            return [whole(start, end) for start, end in zip(starts.tolist(), ends, strict=True)]
+            return self.each((starts + self.head).tolist(), ends)
         except CorruptRecord:  # which one? They are verified once only
             return [self[int(index)] for index in indices]
 
@@ -122,12 +135,16 @@ class LmdbReader(Reader):
         end = start + size - self.tail
         if end < start:
             raise CorruptRecord(f"record {index} of {self.path} has {size} bytes, fewer than its checksum.")
-        if self.fresh[index]:
+        fresh = self.fresh[index]
+        if fresh and self.check is not None:
             self.verify_record(index, start, end)
         try:
-            return self.whole(start, end)
+            item = self.whole(start, end)
         except CorruptRecord as error:
             raise CorruptRecord(f"record {index} of {self.path}: {error}") from error
+        if fresh and self.verify != "always" and (not self.head or is_string(self.pages.memory[start:end])):
+            self.fresh[index] = False
+        return item
 
     def verify_record(self, index: int, start: int, end: int) -> None:
         """Compare a record with its checksum."""
@@ -140,8 +157,6 @@ class LmdbReader(Reader):
                 f"record {index} of {self.path} is corrupt: its {self.meta['checksum']} checksum is {found:#x} and was "
                 f"{wanted:#x} when it was written."
             )
-        if self.verify == "first":
-            self.fresh[index] = False
 
     def key(self, index: int) -> str | None:
         """Return the record's own key."""
@@ -156,6 +171,14 @@ class LmdbReader(Reader):
 
     def close(self) -> None:
         """Do nothing: the map goes with the last view of it."""
+
+
+def is_string(record: memoryview) -> bool:
+    """Tell whether a record is that of a byte string."""
+    head = bytearray(STRING)
+    head[TOTAL] = len(record).to_bytes(8, "little")
+    head[LENGTH] = (len(record) - len(STRING)).to_bytes(8, "little", signed=True)
+    return record[: len(STRING)] == head
 
 
 def checked_meta(meta: Any, pages: Pages) -> int:

@@ -22,7 +22,8 @@ from penstock.graph.checking import choice, short, whole
 from penstock.graph.storing import Format, Reader, Recorder, require, sampled
 from penstock.storage.grouped import CACHE, Group, Grouped, Values, room_of, tag_of
 
-LARGEST = 2 << 30  # bytes of a chunk; more is refused
+LARGEST = 2 << 30  # bytes of a chunk, and of the rows that chunks lie in; more is refused
+MOST = 1 << 26  # stretches of rows that are read together: each costs some bytes; more is refused
 CHUNK = 1 << 20  # bytes of a chunk that is written, about
 OURS = "penstock"  # an attribute of the groups that were written here
 CODECS = re.compile(
@@ -80,6 +81,13 @@ def check_array(array: Any, where: str) -> None:
     size = math.prod(map(int, shape)) * max(1, array.dtype.itemsize)
     if size > LARGEST:
         raise StoreError(f"{where} has chunks of {size} bytes; up to {LARGEST} are read.")
+    rows = min(rows_together(array), int(array.shape[0]))
+    size = rows * math.prod(map(int, array.shape[1:])) * max(1, array.dtype.itemsize)
+    if size > LARGEST:
+        raise StoreError(
+            f"{where} has {rows} rows in a chunk, {size} bytes with all that belongs to them; up to {LARGEST} are read "
+            "together. Fewer rows in a chunk would do."
+        )
 
 
 class Objects(Values):
@@ -112,6 +120,8 @@ class ZarrReader(Grouped):
             raise StoreError(f"{path}: rows must be aligned, but {said}. Choose those that are: arrays=[…].")
         count = next(iter(lengths.values()), 0)
         together = max([1, *map(rows_together, arrays.values())])
+        if count > MOST * together:
+            raise StoreError(f"{path} says that it has {count} rows, of which {together} are read together: too many.")
         super().__init__((min(together, count - start) for start in range(0, count, together)), room)
 
     def load(self, number: int) -> Group:
