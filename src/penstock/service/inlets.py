@@ -1,0 +1,90 @@
+"""What a consumer wants, whom it gets it from, and what has arrived: the state of a link, without its sockets."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from penstock.service.lanes import Where
+from penstock.service.ledger import Inflow
+from penstock.service.local import Host
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How a consumer wants to be served."""
+
+    endpoints: tuple[str, ...]
+    shard: tuple[int, int] | None = None
+    ordered: bool = True
+    window: int | None = None
+    window_bytes: int = 128 << 20
+    timeout: float = 60.0
+    largest: int = 1 << 30
+    keys: str | None = None
+    bind: bool = False
+    local: bool = True
+
+
+class Arrival(NamedTuple):
+    """A batch that has come, not looked into yet."""
+
+    number: int
+    record: list[Any]
+    after: Any
+    nbytes: int
+
+
+class Peer:
+    """A server, as seen from here."""
+
+    def __init__(self, endpoint: str, now: float) -> None:
+        self.endpoint = endpoint
+        self.socket: Any = None
+        self.monitor: Any = None
+        self.token = ""
+        self.instance = ""
+        self.mode = ""
+        self.heard = now
+        self.said = 0.0
+        self.trouble = ""
+        self.host: Host | None = None  # the way through shared memory
+
+    def leave(self) -> None:
+        """Close the way through shared memory."""
+        host, self.host = self.host, None
+        if host is not None:
+            host.close()
+
+    def lost(self, now: float, timeout: float) -> bool:
+        """Tell whether it has been silent for too long."""
+        return now - self.heard > timeout
+
+
+class Inlet:
+    """What comes of one share of the batches, whoever serves it."""
+
+    def __init__(self, share: int, where: Where, peer: Peer) -> None:
+        self.share = share
+        self.where = where  # what it lacks first
+        self.peer = peer
+        self.route = 0  # under which number it is open; 0 where it is not
+        self.flow = Inflow()
+        self.buffer: deque[Arrival] = deque()
+        self.void: set[int] = set()
+        self.hand: int | None = None  # the number that the consumer is at
+        self.told = 0  # finished, as the server knows
+        self.freed = 0  # bytes finished since
+        self.ended = False
+        self.total: int | None = None
+        self.late = False
+        self.error: BaseException | None = None
+        self.first = True
+        self.leaving = False
+        self.unkept: deque[int | None] = deque()  # finished, and perhaps not written down over there
+        self.before: list[int] = []  # the same, from before it was opened anew
+
+    def held(self) -> list[int]:
+        """Return the numbers that are here and not finished."""
+        return ([] if self.hand is None else [self.hand]) + [arrival.number for arrival in self.buffer]

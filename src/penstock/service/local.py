@@ -1,0 +1,290 @@
+"""Both ends on one host: batches stay where a worker made them, in shared memory, and consumers look at them there.
+
+    worker ──► slab ◄──────────────── consumer's read-only map of the same arena
+                │ held by the server as long as a consumer looks
+                └── server ── "data": arena, offset, bytes ──► link       (over ZeroMQ, as ever)
+                    server ── an arena's descriptor, once  ──► link       (a Unix socket without a file)
+                    server ◄── "nobody looks any more"      ── finalizer  (the same)
+
+Memory of another process's own is copied into an arena of the server first. The Unix socket has an abstract name of 128
+random bits, which the welcome tells, and who comes must show the token that came with it. When a consumer dies, its end
+of the socket closes, and all that it looked at is free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import secrets
+import socket
+import struct
+import sys
+import threading
+import time
+import weakref
+from typing import Any
+
+import numpy as np
+
+from penstock.service.lanes import Entry
+from penstock.service.protocol import Nonsense
+from penstock.transport.slab import Arena, Shared, arena_size, create, origin_of
+from penstock.transport.wire import OWN
+
+NEW = struct.Struct("<QQ")  # an arena's number and size
+FREE = struct.Struct("<Q")  # a lease
+WAITING = 64  # connections that have not shown a token yet
+PATIENCE = 5.0  # seconds that they have
+MUCH = 1 << 30  # bytes that a consumer may look at before it gets copies instead
+
+
+def possible() -> bool:
+    """Tell whether this system has what is needed."""
+    return sys.platform == "linux" and hasattr(os, "memfd_create")
+
+
+# ------------------------------------------------------------------------------------------------- the server's side
+
+
+class Spare:
+    """An arena of the server's own, made when memory has to be copied for the first time."""
+
+    def __init__(self) -> None:
+        self.arena: Arena | None = None
+
+    def copied(self, piece: memoryview) -> tuple[Shared, int, Any]:
+        """Copy a piece into shared memory; return where, and what keeps it there."""
+        if self.arena is None:
+            size = arena_size(4)
+            fd = create("penstock-served", size)
+            try:
+                self.arena = Arena(fd, size, keep=True)
+            except BaseException:
+                os.close(fd)
+                raise
+            weakref.finalize(self.arena, os.close, fd).atexit = False
+        arena = self.arena
+        slab, root = arena.lease(len(piece))
+        view = root[: len(piece)]
+        view[:] = np.frombuffer(piece, np.uint8)
+        return arena.map.memory, arena.offsets[slab], view
+
+
+class Neighbour:
+    """A consumer on this host."""
+
+    def __init__(self, connection: socket.socket, spare: Spare) -> None:
+        self.connection = connection
+        self.spare = spare
+        self.known: dict[int, tuple[int, Shared]] = {}
+        self.leases: dict[int, tuple[Any, int]] = {}
+        self.held = 0
+        self.last = 0
+        self.closed = False
+
+    def lend(self, entry: Entry) -> tuple[list[Any], list[list[int]], int] | None:
+        """Return the small frames of a batch, where its large ones are, and the lease; None where it must be sent."""
+        if self.closed or self.held + entry.nbytes > MUCH or entry.parcel is None:
+            return None
+        try:
+            if entry.shared is None:
+                entry.shared = self.placed(entry.parcel.frames())
+            frames: list[Any] = []
+            lent: list[list[int]] = []
+            for place, (memory, offset, piece) in enumerate(entry.shared):
+                if memory is None:
+                    frames.append(piece)
+                else:
+                    lent.append([place, self.number(memory), offset, len(piece)])
+        except (OSError, MemoryError):
+            return None
+        if not lent:
+            return None
+        self.last += 1
+        self.leases[self.last] = (entry.shared, entry.nbytes)
+        self.held += entry.nbytes
+        return frames, lent, self.last
+
+    def placed(self, pieces: list[Any]) -> list[tuple[Shared | None, int, Any]]:
+        """Return each piece with where it lies in shared memory; small ones lie nowhere."""
+        found: list[tuple[Shared | None, int, Any]] = []
+        for piece in pieces:
+            if len(piece) < OWN:
+                found.append((None, 0, piece))
+                continue
+            origin = origin_of(memoryview(piece))
+            if origin is not None:
+                found.append((*origin, piece))
+            else:
+                found.append(self.spare.copied(memoryview(piece)))
+        return found
+
+    def number(self, memory: Shared) -> int:
+        """Return what an arena is called between us; give its descriptor the first time."""
+        known = self.known.get(id(memory))
+        if known is None:
+            number = len(self.known) + 1
+            socket.send_fds(self.connection, [NEW.pack(number, len(memory))], [memory.fd])
+            known = self.known[id(memory)] = (number, memory)
+        return known[0]
+
+    def hear(self) -> None:
+        """Take back what nobody looks at any more."""
+        while not self.closed:
+            try:
+                said = self.connection.recv(FREE.size + 1)
+            except BlockingIOError:
+                return
+            except OSError:
+                said = b""
+            if len(said) != FREE.size:
+                self.close()
+                return
+            (lease,) = FREE.unpack(said)
+            _, nbytes = self.leases.pop(lease, (None, 0))
+            self.held -= nbytes
+
+    def close(self) -> None:
+        """Forget everything."""
+        self.closed = True
+        self.connection.close()
+        self.leases.clear()
+        self.known.clear()
+
+
+class Hall:
+    """Where consumers of this host come in."""
+
+    def __init__(self) -> None:
+        self.name = f"penstock-{secrets.token_hex(16)}"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self.socket.bind(f"\0{self.name}")
+        self.socket.listen(WAITING)
+        self.waiting: dict[socket.socket, float] = {}
+        self.neighbours: list[Neighbour] = []
+        self.spare = Spare()
+
+    def sockets(self) -> list[socket.socket]:
+        """Return what is to be polled."""
+        return [self.socket, *self.waiting, *(one.connection for one in self.neighbours)]
+
+    def enter(self, guests: dict[str, Any]) -> None:
+        """Let in who comes with the token of a guest; hear what those who are in say."""
+        with contextlib.suppress(OSError):
+            while len(self.waiting) < WAITING:
+                connection, _ = self.socket.accept()
+                connection.setblocking(False)
+                self.waiting[connection] = time.monotonic()
+        for connection, since in list(self.waiting.items()):
+            try:
+                token = connection.recv(256).decode("ascii", "replace")
+            except BlockingIOError:
+                if time.monotonic() - since < PATIENCE:
+                    continue
+                token = ""
+            except OSError:
+                token = ""
+            del self.waiting[connection]
+            guest = guests.get(token)
+            if guest is None or guest.local is not None:
+                connection.close()
+                continue
+            guest.local = Neighbour(connection, self.spare)
+            self.neighbours.append(guest.local)
+        for one in list(self.neighbours):
+            one.hear()
+            if one.closed:
+                self.neighbours.remove(one)
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        for other in [*self.waiting, self.socket]:
+            other.close()
+        for one in self.neighbours:
+            one.close()
+
+
+# ----------------------------------------------------------------------------------------------- the consumer's side
+
+
+class Host:
+    """The way to a server on this host. It stays open as long as somebody looks at what came through it."""
+
+    def __init__(self, name: str, token: str) -> None:
+        self.lock = threading.RLock()  # a finalizer may come at any moment
+        self.maps: dict[int, mmap.mmap] = {}
+        self.leases: dict[int, int] = {}  # how many pieces of each are looked at
+        self.closing = False
+        self.owner = os.getpid()
+        self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.connection.settimeout(PATIENCE)
+            self.connection.connect(f"\0{name}")
+            self.connection.send(token.encode())
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def frames(self, small: list[Any], lent: list[list[int]], lease: int) -> list[Any]:
+        """Return all frames of a batch, the large ones in place.
+
+        Raises:
+            Nonsense: they are nowhere.
+        """
+        found: list[Any] = []
+        waiting = iter(small)
+        self.leases[lease] = len(lent)
+        for place, number, offset, nbytes in lent:
+            while len(found) < place:
+                frame = next(waiting, None)
+                if frame is None:
+                    raise Nonsense("frames that are missing")
+                found.append(frame)
+            memory = self.map(number)
+            if nbytes <= 0 or offset + nbytes > len(memory):
+                raise Nonsense("memory that is not there")
+            root: Any = np.frombuffer(memory, np.uint8, nbytes, offset)
+            weakref.finalize(root, self.free, lease).atexit = False
+            found.append(memoryview(root))
+        return [*found, *waiting]
+
+    def map(self, number: int) -> mmap.mmap:
+        """Return an arena; its descriptor is on its way, at least."""
+        while number not in self.maps:
+            try:
+                said, fds, _, _ = socket.recv_fds(self.connection, NEW.size, 1)
+            except OSError as error:
+                raise Nonsense(f"no shared memory: {error}") from None
+            try:
+                if len(said) != NEW.size or len(fds) != 1:
+                    raise Nonsense("no shared memory")
+                its, size = NEW.unpack(said)
+                if size > os.fstat(fds[0]).st_size:
+                    raise Nonsense("shared memory that is too small")
+                self.maps[its] = mmap.mmap(fds[0], size, mmap.MAP_SHARED, mmap.PROT_READ)
+            finally:
+                for fd in fds:
+                    os.close(fd)
+        return self.maps[number]
+
+    def free(self, lease: int) -> None:
+        """Say that nobody looks at a piece any more. Runs in whatever thread lets go of it; not in a fork."""
+        if self.owner != os.getpid():
+            return
+        with self.lock:
+            self.leases[lease] -= 1
+            if not self.leases[lease]:
+                del self.leases[lease]
+                with contextlib.suppress(OSError):  # the server is gone, and its arenas with it
+                    self.connection.send(FREE.pack(lease))
+            if self.closing and not self.leases:
+                self.connection.close()
+
+    def close(self) -> None:
+        """Close, as soon as nobody looks any more."""
+        with self.lock:
+            self.closing = True
+            if not self.leases:
+                self.connection.close()
+            self.maps.clear()

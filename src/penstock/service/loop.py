@@ -1,0 +1,386 @@
+"""The loop of a server: sockets, accounts, and the lanes behind it.
+
+    consumers ◄── ROUTER ◄── loop (one thread) ◄── lanes (a thread and a loader each) ◄── workers
+
+The loop alone touches sockets and accounts. It never waits for a lane, and never for a consumer: what has no credit is
+not sent. Nothing that a peer says can raise in it; whatever is nonsense drops that peer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.errors import ServiceError
+from penstock.graph import position as states
+from penstock.graph.context import teach_malloc
+from penstock.graph.drawing import line
+from penstock.service import protocol
+from penstock.service.dealing import Dealing
+from penstock.service.door import Door
+from penstock.service.figures import figures_of
+from penstock.service.following import Following
+from penstock.service.lanes import Key, Lane
+from penstock.service.library import PROGRESS, version, zmq
+from penstock.service.local import Hall, possible
+from penstock.service.protocol import BEAT, Nonsense, packed
+from penstock.service.routes import Guest, Route
+from penstock.service.terms import Terms, fewer
+
+if TYPE_CHECKING:
+    from penstock.loader import Loader
+    from penstock.surface.dataset import Dataset
+
+logger = logging.getLogger("penstock")
+
+DROPPED = 4096  # peers that are remembered as dropped
+TURN = 512  # messages that are heard before something is sent again
+
+
+class Loop:
+    """What the server's thread does; apart from the server, so that a server that is garbage can be ended."""
+
+    def __init__(self, dataset: Dataset[Any], endpoints: Sequence[str], terms: Terms) -> None:
+        self.dataset = dataset
+        self.terms = terms
+        self.instance = secrets.token_hex(8)
+        self.pipeline = states.pipeline(dataset.node)
+        self.digest = zlib.crc32("\n".join(self.pipeline).encode())
+        self.guests: dict[bytes, Guest] = {}
+        self.dropped: OrderedDict[bytes, None] = OrderedDict()
+        self.totals = {"batches": 0, "bytes": 0, "dropped": 0}
+        self.began = time.monotonic()
+        self.stopping = threading.Event()
+        self.woken = False
+        self.mode: Following | Dealing
+        if terms.mode == "share":
+            self.mode = Dealing(self.start_lane, self, terms.state_file, self.digest, terms.patience)
+        else:
+            self.mode = Following(self.start_lane, self, terms.lanes)
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.far.setblocking(False)
+        self.endpoints: list[str] = []
+        self.hall: Hall | None = None
+        self.polled: set[int] = set()
+        teach_malloc()  # each group of small batches is memory of its own
+        self.library = zmq()
+        self.context = self.library.Context()
+        try:
+            self.open_sockets(endpoints)
+        except BaseException:
+            self.shut()
+            raise
+
+    # -- sockets
+
+    def open_sockets(self, endpoints: Sequence[str]) -> None:
+        """Bind, or connect, and let the door be kept."""
+        z = self.library
+        self.context.max_sockets = 1023
+        self.door = Door(self.context, self.terms.keys, self.terms.rate)
+        router = self.router = self.context.socket(z.ROUTER)
+        router.linger = 0
+        router.sndhwm = 0  # credit bounds what is sent
+        router.rcvhwm = 64
+        router.maxmsgsize = protocol.WORDS + 1024
+        router.router_mandatory = True
+        router.handshake_ivl = 5000
+        router.backlog = 512
+        router.ipv6 = any("[" in endpoint for endpoint in endpoints)
+        router.setsockopt(z.TCP_MAXRT, PROGRESS)
+        router.zap_domain = b"penstock"
+        if self.terms.keys is not None:
+            router.curve_server = True
+            router.curve_secretkey = self.terms.keys.pair.secret.encode()
+        for endpoint in endpoints:
+            try:
+                (router.bind if self.terms.bind else router.connect)(endpoint)
+            except z.ZMQError as error:
+                what = "bound" if self.terms.bind else "connected to"
+                raise ServiceError(f"serve(): {endpoint} cannot be {what}: {error}.") from None
+            self.endpoints.append(router.last_endpoint.decode() if self.terms.bind else endpoint)
+        self.poller = z.Poller()
+        self.poller.register(router, z.POLLIN)
+        self.poller.register(self.door.socket, z.POLLIN)
+        self.poller.register(self.near.fileno(), z.POLLIN)
+        if self.terms.local and possible():
+            self.hall = Hall()
+
+    def wake(self) -> None:
+        """Let the loop look again. Called by lanes."""
+        if not self.woken:
+            self.woken = True
+            with contextlib.suppress(OSError):
+                self.far.send(b"\0")
+
+    def frame(self, memory: Any) -> Any:
+        """Return a frame over memory that can be sent several times."""
+        return self.library.Frame(memory, copy=len(memory) < 1 << 15)
+
+    def send(self, guest: Guest, frames: Sequence[Any], bulk: Sequence[Any] = ()) -> None:
+        """Send a message to a consumer; one that is gone is noted."""
+        z = self.library
+        flags = z.NOBLOCK | z.SNDMORE
+        try:
+            self.router.send(guest.identity, flags)
+            self.router.send(frames[0], flags)
+            self.router.send(frames[1], flags if bulk else z.NOBLOCK)
+            for place, frame in enumerate(bulk, 1):
+                self.router.send(frame, flags if place < len(bulk) else z.NOBLOCK, copy=False)
+        except z.ZMQError as error:
+            if error.errno not in (z.EHOSTUNREACH, z.EAGAIN):
+                raise
+            guest.gone = True
+        if bulk:
+            self.totals["bytes"] += sum(map(len, bulk))
+
+    def count(self, batches: int) -> None:
+        """Hear how many batches were sent."""
+        self.totals["batches"] += batches
+
+    # -- lanes
+
+    def start_lane(self, key: Key) -> Lane:
+        """Start to read the pipeline, for one kind of consumer."""
+        terms = self.terms
+        return Lane(self.dataset, key, self.make_loader, (terms.window, terms.window_bytes), self.wake)
+
+    def make_loader(self, dataset: Dataset[Any], key: Key) -> Loader[Any]:
+        """Return a loader; ranks divide the workers among them."""
+        workers = self.terms.workers
+        if workers is not None and key.shard is not None and getattr(workers, "count", 0) > 1:
+            workers = fewer(workers, key.shard[1])
+        return dataset.loader(workers=workers, shard=key.shard, window_bytes=max(1, self.terms.window_bytes // 4))
+
+    # -- the loop
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        try:
+            tick = 0.0
+            self.visit()
+            while not self.stopping.is_set():
+                ready = dict(self.poller.poll(250))
+                if self.door.socket in ready:
+                    self.door.answer()
+                if self.router in ready:
+                    self.hear()
+                if self.polled.intersection(ready) or (self.hall is not None and self.hall.waiting):
+                    self.visit()
+                if self.near.fileno() in ready:
+                    self.woken = False
+                    with contextlib.suppress(OSError):
+                        self.near.recv(4096)
+                self.mode.pump()
+                now = time.monotonic()
+                due = now - tick >= BEAT / 2
+                self.pulse(due)
+                if due:
+                    tick = now
+                    self.expire(now)
+                    self.mode.tick()
+        except Exception:
+            logger.exception("the data service has stopped: a fault of Penstock")
+        finally:
+            self.shut()
+
+    def shut(self) -> None:
+        """Close everything."""
+        self.mode.shut()
+        if self.hall is not None:
+            self.hall.close()
+        self.context.destroy(linger=200)
+        for endpoint in self.endpoints if self.terms.bind else ():
+            if endpoint.startswith("ipc://") and not endpoint.startswith("ipc://@"):
+                with contextlib.suppress(OSError):  # ZeroMQ leaves the file
+                    os.unlink(endpoint.removeprefix("ipc://"))
+        self.near.close()
+        self.far.close()
+
+    def visit(self) -> None:
+        """Look after the consumers of this host."""
+        hall = self.hall
+        if hall is not None:
+            hall.enter({guest.token: guest for guest in self.guests.values()})
+            wanted = {one.fileno() for one in hall.sockets()}
+            for number in self.polled - wanted:
+                self.poller.unregister(number)
+            for number in wanted:
+                self.poller.register(number, self.library.POLLIN)
+            self.polled = wanted
+
+    def hear(self) -> None:
+        """Take what has come, for a while."""
+        z = self.library
+        for _ in range(TURN):
+            if not self.router.get(z.EVENTS) & z.POLLIN:  # cheaper than an exception
+                return
+            frames = self.router.recv_multipart(z.NOBLOCK)
+            identity = frames.pop(0)
+            if identity in self.dropped:
+                continue
+            try:
+                self.heard(identity, frames)
+            except Nonsense as problem:
+                self.drop(identity, str(problem))
+
+    def heard(self, identity: bytes, frames: list[bytes]) -> None:
+        """Do what a peer asks for."""
+        theirs = protocol.version_of(frames[0]) if frames else None
+        if theirs is not None and theirs != protocol.VERSION:
+            self.answer(identity, "refuse", route=0, reason=self.differs(theirs))
+            return
+        message = protocol.opened(frames, protocol.WANTS)
+        kind, fields = message.kind, message.fields
+        if kind == "hello":
+            self.hello(identity, fields)
+            return
+        if kind == "status":
+            self.answer(identity, "figures", figures=figures_of(self))
+            return
+        guest = self.guests.get(identity)
+        if guest is None:
+            self.answer(identity, "again")
+            return
+        if not secrets.compare_digest(guest.token.encode(), fields["token"].encode()):
+            raise Nonsense("a token of another connection")
+        guest.heard = time.monotonic()
+        guest.gone = False
+        self.asked(guest, kind, fields)
+
+    def asked(self, guest: Guest, kind: str, fields: dict[str, Any]) -> None:
+        """Do what a consumer asks for."""
+        if kind == "open":
+            self.open(guest, fields)
+        elif kind == "beat":
+            self.beat(guest, fields["routes"])
+        elif kind == "close":
+            route = guest.routes.pop(fields["route"], None)
+            if route is not None:
+                self.mode.finish(route, fields["finished"])
+                self.mode.close(route)
+                guest.closed.append([route.number, route.flow.sent, route.flow.finished])
+                guest.dirty = True
+        elif kind == "bye":
+            self.leave(guest)
+
+    def hello(self, identity: bytes, fields: dict[str, Any]) -> None:
+        """Let somebody in."""
+        guest = self.guests.get(identity)
+        if guest is None and len(self.guests) >= self.terms.guests:
+            reason = f"This server has {len(self.guests)} consumers, and takes no more: serve(…, guests=…)."
+            self.answer(identity, "refuse", route=0, reason=reason)
+            return
+        if guest is None:
+            guest = Guest(identity, fields["name"], secrets.token_hex(16), time.monotonic())
+            self.guests[identity] = guest
+        self.answer(
+            identity,
+            "welcome",
+            version=version(),
+            token=guest.token,
+            instance=self.instance,
+            mode=self.terms.mode,
+            pipeline=[step[:64] for step in self.pipeline],
+            digest=self.digest,
+            kept=self.terms.state_file is not None,
+            local=None if self.hall is None else self.hall.name,
+        )
+
+    def open(self, guest: Guest, fields: dict[str, Any]) -> None:
+        """Begin a route."""
+        if fields["route"] in guest.routes or len(guest.routes) >= protocol.ROUTES:
+            raise Nonsense("a route that there is, or too many")
+        for other in [other for other in self.guests.values() if other.name == guest.name and other is not guest]:
+            self.mode.replace(list(other.routes.values()))  # its connection was lost, and this is the next
+            del self.guests[other.identity]
+        route = Route(guest, fields)
+        reason = self.unfit(fields)
+        if reason is None:
+            try:
+                reason = self.mode.open(route, fields)
+            except (TypeError, ValueError) as error:  # a shard of what has no batches, say
+                reason = f"{type(error).__name__}: {error}"
+        if reason is not None:
+            self.answer(guest.identity, "refuse", route=fields["route"], reason=reason[:4000])
+            return
+        guest.routes[route.number] = route
+        guest.dirty = True
+
+    def unfit(self, fields: dict[str, Any]) -> str | None:
+        """Return why a wish does not fit this server."""
+        mode = self.terms.mode
+        if fields["digest"] is not None and fields["digest"] != self.digest:
+            return f"The state was saved from another pipeline; this server's is {line(self.dataset.node)}."
+        if mode == "shard" and fields["shard"] is None:
+            return (
+                'This server divides every batch over ranks (mode="shard"). Say connect(…, shard=(rank, world size)).'
+            )
+        if mode != "shard" and fields["shard"] is not None:
+            return f'This server does not divide batches: its mode is "{mode}". Say serve(…, mode="shard").'
+        return None
+
+    def beat(self, guest: Guest, routes: list[list[int]]) -> None:
+        """Hear how far a consumer is."""
+        for number, finished in routes:
+            route = guest.routes.get(number)
+            if route is not None:
+                self.mode.finish(route, finished)
+        guest.dirty = True
+
+    def leave(self, guest: Guest) -> None:
+        """Forget a consumer."""
+        self.guests.pop(guest.identity, None)
+        for route in list(guest.routes.values()):
+            self.mode.close(route)
+        guest.routes.clear()
+
+    def drop(self, identity: bytes, problem: str) -> None:
+        """Hear nothing of a peer any more."""
+        logger.warning("a peer of the data service was dropped: %s", problem)
+        self.totals["dropped"] += 1
+        self.dropped[identity] = None
+        if len(self.dropped) > DROPPED:
+            self.dropped.popitem(last=False)
+        guest = self.guests.get(identity)
+        if guest is not None:
+            self.leave(guest)
+
+    def answer(self, identity: bytes, kind: str, **fields: Any) -> None:
+        """Say something to a peer, if it is still there."""
+        self.send(Guest(identity, "", "", 0.0), packed(kind, **fields))
+
+    def pulse(self, due: bool) -> None:  # noqa: FBT001  whether the clock says so
+        """Say how much was sent, to those who asked, and from time to time to all."""
+        for guest in self.guests.values():
+            if guest.dirty or (due and guest.routes):
+                guest.dirty = False
+                told = [[number, route.flow.sent, route.kept] for number, route in guest.routes.items()]
+                self.send(guest, packed("pulse", routes=told + guest.closed))
+                guest.closed.clear()
+
+    def expire(self, now: float) -> None:
+        """Forget those who have been silent for too long."""
+        for guest in [g for g in self.guests.values() if now - g.heard > self.terms.patience]:
+            if guest.routes:
+                logger.warning(
+                    "consumer %s has been silent for %.0f s and is given up", guest.name[:8], now - guest.heard
+                )
+            self.leave(guest)
+
+    def differs(self, theirs: int) -> str:
+        """Say that the two ends are too different."""
+        return (
+            f"This server (Penstock {version()}) speaks version {protocol.VERSION} of the protocol, the consumer "
+            f"version {theirs}. Install the same Penstock on both."
+        )

@@ -1,0 +1,239 @@
+"""What is said and heard in one iteration, on the consumer's side; the link has the sockets and the thread.
+
+All of it happens under the link's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from penstock.errors import ServerRefused, ServiceError, StateError
+from penstock.service.inlets import Arrival, Inlet, Peer, Wishes
+from penstock.service.lanes import Where, rebuilt
+from penstock.service.ledger import Inflow, Missing
+from penstock.service.library import version
+from penstock.service.local import Host, possible
+from penstock.service.protocol import Message, Nonsense, runs
+from penstock.transport.wire import divided
+
+WINDOW = 1024  # batches, which small ones need to be fast …
+DEALT = 16  # … but what one consumer holds, no other gets
+
+
+class Talk:
+    """What this consumer knows of its servers.
+
+    Args:
+        wishes: how to be served.
+        epoch: which epoch.
+        inlets: what comes, a share each.
+        digest: what stands for the pipeline that a state was saved from, if there is one.
+        send: says something to a server.
+        wake: lets the link's thread look at what is due.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  made in one place
+        self,
+        wishes: Wishes,
+        epoch: int,
+        inlets: list[Inlet],
+        digest: int | None,
+        send: Callable[..., None],
+        wake: Callable[[], None],
+    ) -> None:
+        self.wishes = wishes
+        self.epoch = epoch
+        self.inlets = inlets
+        self.digest = digest
+        self.send = send
+        self.wake = wake
+        self.mode = ""
+        self.name = secrets.token_hex(16)
+        self.routes = 0
+        self.window = wishes.window or WINDOW
+        self.stopping = False
+        self.failure: BaseException | None = None
+
+    def hello(self, peer: Peer) -> None:
+        """Say who is here."""
+        self.send(peer, "hello", version=version(), name=self.name)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the consumer have an error, unless it has one."""
+        self.failure = self.failure or error
+
+    def finish(self, inlet: Inlet, nbytes: int) -> None:
+        """Note that the consumer is through with what it had in hand."""
+        if inlet.hand is None:
+            return
+        inlet.flow.finished += 1
+        inlet.freed += nbytes
+        if self.mode == "share":
+            inlet.unkept.append(None if inlet.hand in inlet.void else inlet.hand)
+        inlet.hand = None
+        due = inlet.flow.finished - inlet.told
+        quarter = 4 * due >= self.window or 4 * inlet.freed >= self.wishes.window_bytes
+        if quarter or (self.mode == "share" and len(inlet.unkept) == 1) or not inlet.buffer:
+            self.wake()
+
+    def heard(self, peer: Peer, message: Message) -> None:
+        """Do what a server says."""
+        kind, fields = message.kind, message.fields
+        if kind == "welcome":
+            self.welcome(peer, fields)
+        elif kind == "again":
+            self.forget(peer)
+            self.hello(peer)
+        elif kind == "refuse":
+            if not fields["route"] or any(inlet.route == fields["route"] for inlet in self.inlets):
+                kind_ = StateError if "state was saved" in fields["reason"] else ServerRefused
+                self.fail(kind_(f"connect(): {peer.endpoint} refused: {fields['reason']}"))
+        elif kind == "pulse":
+            for route, sent, kept in fields["routes"]:
+                self.pulse(route, sent, kept)
+        elif kind != "figures":
+            inlet = next((inlet for inlet in self.inlets if inlet.route == fields["route"]), None)
+            if inlet is None or inlet.peer is not peer:
+                return  # of a route that was given up
+            try:
+                self.arrive(inlet, message)
+            except Missing:
+                self.open_route(inlet)
+
+    def welcome(self, peer: Peer, fields: dict[str, Any]) -> None:
+        """Enter; open what is to come from here."""
+        if peer.token == fields["token"]:
+            return
+        mode = fields["mode"]
+        if mode == "share" and peer.instance not in ("", fields["instance"]) and not fields["kept"]:
+            doubt = [number for inlet in self.inlets if inlet.peer is peer for number in inlet.held()]
+            raise ServiceError(
+                f"connect(): {peer.endpoint} was started anew without a state file, so it does not know which batches "
+                f"were finished; in doubt are {doubt[:20] or 'those of other consumers'}. Say serve(…, state_file=…)."
+            )
+        digest = fields["digest"]
+        if self.digest is not None and digest != self.digest:
+            raise StateError(
+                f"connect(): {peer.endpoint} serves another pipeline than the one that this was read from: "
+                f"{' → '.join(fields['pipeline'])}."
+            )
+        if self.mode and mode != self.mode:
+            raise ServiceError(f'connect(): {peer.endpoint} serves with mode="{mode}", others with "{self.mode}".')
+        self.digest, self.mode = digest, mode
+        self.window = self.wishes.window or (DEALT if mode == "share" else WINDOW)
+        peer.token, peer.instance, peer.mode = fields["token"], fields["instance"], mode
+        peer.trouble = ""
+        if fields["local"] is not None and self.wishes.local and possible():
+            with contextlib.suppress(OSError):  # it is on another host, or in another network
+                peer.leave()
+                peer.host = Host(fields["local"], peer.token)
+        for inlet in self.inlets:
+            if inlet.peer is peer and not inlet.route and not inlet.ended:
+                self.open_route(inlet)
+
+    def open_route(self, inlet: Inlet) -> None:
+        """Open a route, or open it anew from what is missing."""
+        peer = inlet.peer
+        if not peer.token:
+            return
+        if inlet.route:
+            self.send(peer, "close", token=peer.token, route=inlet.route, finished=inlet.told)
+        held = inlet.held()
+        self.routes += 1
+        inlet.route = self.routes
+        inlet.flow = Inflow()
+        inlet.flow.received = len(held)
+        inlet.told = 0
+        inlet.leaving = False
+        share = self.mode == "share"
+        number = inlet.where.number
+        if share:
+            inlet.before += [one for one in inlet.unkept if one is not None]
+            inlet.unkept.clear()
+            number = number if inlet.first else 0
+        inlet.first = False
+        self.send(
+            peer,
+            "open",
+            token=peer.token,
+            route=inlet.route,
+            epoch=self.epoch,
+            number=number,
+            below=inlet.where.below,
+            digest=self.digest,
+            share=[inlet.share, len(self.inlets)],
+            shard=None if self.wishes.shard is None else list(self.wishes.shard),
+            window=self.window,
+            bytes=self.wishes.window_bytes,
+            held=[[one, one + 1] for one in held],  # in the order in which they will be finished
+            done=runs(sorted(inlet.before)),
+        )
+
+    def forget(self, peer: Peer) -> None:
+        """Note that a server does not know us."""
+        peer.token = ""
+        for inlet in self.inlets:
+            if inlet.peer is peer:
+                inlet.route = 0
+
+    def pulse(self, route: int, sent: int, kept: int) -> None:
+        """Hear how much was sent, and written down."""
+        for inlet in self.inlets:
+            if inlet.route == route:
+                inlet.before.clear()
+                for _ in range(len(inlet.unkept) - (inlet.flow.finished - kept)):
+                    inlet.unkept.popleft()
+                if inlet.leaving:
+                    inlet.route = 0
+                    return
+                if inlet.unkept:
+                    self.wake()
+                try:
+                    inlet.flow.expect(sent)
+                except Missing:
+                    self.open_route(inlet)
+
+    def arrive(self, inlet: Inlet, message: Message) -> None:
+        """Take in what came down a route.
+
+        Raises:
+            Missing: something before it did not.
+        """
+        kind, fields, frames = message
+        if kind == "void":
+            inlet.void.update(n for start, stop in fields["numbers"] for n in range(start, stop))
+        elif kind == "data":
+            self.batches(inlet, fields, frames)
+        else:
+            inlet.flow.accept(fields["seq"], 0)
+            if kind == "end":
+                inlet.route = 0
+                inlet.unkept.clear()  # all is written down by then
+                inlet.before.clear()
+                inlet.ended, inlet.total, inlet.late = True, fields["total"], fields["late"]
+            else:
+                inlet.error = rebuilt(fields)
+
+    def batches(self, inlet: Inlet, fields: dict[str, Any], frames: Sequence[Any]) -> None:
+        """Put batches into the buffer."""
+        numbers, sizes = fields["numbers"], fields["sizes"]
+        after = fields["after"] or [None] * len(numbers)
+        if fields["lent"] is not None:
+            if inlet.peer.host is None:
+                raise Nonsense("memory of another host")
+            frames = inlet.peer.host.frames(list(frames), fields["lent"], fields["lease"])
+        if not numbers or not len(numbers) == len(sizes) == len(after) or not frames:
+            raise Nonsense("data of which the parts do not fit")
+        again = inlet.flow.accept(fields["seq"], len(numbers))
+        alone = len(sizes) == 1 and sum(map(len, frames)) == sizes[0]
+        if alone:
+            records: Iterable[list[Any]] = [list(frames)]
+        else:
+            records = divided(frames[0], sizes)
+        for place, (number, record, position, nbytes) in enumerate(zip(numbers, records, after, sizes, strict=True)):
+            if place >= again and not self.stopping:
+                inlet.buffer.append(Arrival(number, record, position, nbytes))
+        inlet.where = Where(self.epoch, numbers[-1] + 1, after[-1])
