@@ -30,7 +30,7 @@ demo: $(VENV)/.demo
 
 test: lint
 	@$(say) "tests, and the examples in the documents"
-	@$(PY) -m pytest $(ARGS) </dev/null
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS) </dev/null
 
 bench: $(VENV)/.bench
 	@$(say) "benchmarks: $(or $(CLAIM),all)"

@@ -112,5 +112,4 @@ off. Reach: the inverse of 1.2. """,
     reach=0.83,
     unit="batches and consumers per second of processor time",
     weakest=True,
-    peers=("pyzmq",),
 )

@@ -280,3 +280,13 @@ def test_digest_travels():
     """The check sum can be computed in worker processes."""
     with ps.range(4).map(digest).loader(workers=ps.Processes(1)) as loader:
         assert list(loader) == [digest(x) for x in range(4)]
+
+
+def test_a_destination_of_no_format(here, capsys):
+    """A destination whose name says no format is refused at once, under the name that was given, with the option."""
+    assert main(["convert", "a.lmdb", "b.foo"]) == 1
+    said = capsys.readouterr().err
+    assert "'b.foo'" in said
+    assert ".converting" not in said
+    assert "--to FORMAT" in said
+    assert left(here) == []

@@ -304,6 +304,8 @@ def test_a_workers_package_opens_when_a_name_is_asked_for(script):
         def whole(x):
             import penstock
             from penstock import arrays, empty
+            from penstock import stream  # a submodule has the same name
+            assert list(penstock.stream([1])) == list(stream([1])) == [1], stream
             return penstock.__version__, len(penstock.range(5).batch(2)), set(penstock.__all__) <= set(dir(penstock))
 
         with ps.range(1).map(modules).loader(workers=ps.Processes(1)) as loader:
@@ -311,6 +313,8 @@ def test_a_workers_package_opens_when_a_name_is_asked_for(script):
             assert "penstock.loader" not in found and "penstock.surface.dataset" not in found, found
         with ps.range(1).map(whole).loader(workers=ps.Processes(1)) as loader:
             assert list(loader) == [(ps.__version__, 3, True)], list(loader)
+        with ps.stream([1, 2]).indexed(2).map(whole).loader(workers=ps.Processes(1)) as loader:
+            assert list(loader) == 2 * [(ps.__version__, 3, True)]
         """
     )
     assert done.returncode == 0, done.stderr

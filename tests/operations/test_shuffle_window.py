@@ -151,8 +151,8 @@ def test_errors_of_a_sequence_name_the_source():
         (lambda d: d.shuffle(window=5, ascending=3), ArgumentError, "ascending"),
         (lambda d: d.shuffle(buffer_size=5), ArgumentTypeError, r"shuffle\(window=1000\)"),
         (lambda d: d.shuffle(seed=5), ArgumentTypeError, r"\.seed\(7\)\.shuffle"),
-        (lambda d: d.shuffle(5), ArgumentTypeError, "window=None"),
-        (lambda d: d.shuffle(True), ArgumentTypeError, "window=None"),
+        (lambda d: d.shuffle(5), ArgumentTypeError, "window=1000"),
+        (lambda d: d.shuffle(True), ArgumentTypeError, "window=1000"),
     ],
 )
 def test_wrong_arguments(call, kind, words):

@@ -211,3 +211,20 @@ def test_mutated_files(tmp_path, small):
             list(ps.open(tmp_path / "b.csv"))
         except StoreError as error:
             assert "b.csv" in str(error)  # noqa: PT017  most are errors, some are not
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        ("Name;Wert\nA;1,5\n".encode("utf-8-sig"), "delimiter=';'"),
+        ("a,b\nM\u00fcller,1\n".encode("latin-1"), "iconv"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-16.*iconv"),
+        (b"a,b\n1,2\n3\n", "as many values"),
+        (b'a,b\n"x,1\n2,3\n', "quotes=False"),
+    ],
+)
+def test_errors_say_what_helps(tmp_path, content, remedy):
+    """What Excel and others write is refused with the option, or the command, that helps."""
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(StoreError, match=f"(?s)a\\.csv.*{remedy}"):
+        list(ps.open(tmp_path / "a.csv"))

@@ -177,3 +177,14 @@ def test_a_list_in_another_encoding(tmp_path):
     with pytest.raises(StoreError, match="decode"):
         ps.open(path)
     assert relative(ps.open(path, encoding="latin-1"), tmp_path) == ["größe.jpg"]
+
+
+def test_hidden_files_beside_the_classes(tmp_path):
+    """What systems and tools leave beside the folders of the classes does not hide what the folder is."""
+    for name in ("cat/1.jpg", "dog/2.jpg", ".gitignore", ".cache/x", "Thumbs.db"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [label for _, label in ps.open(tmp_path)] == [0, 1]
+    (tmp_path / "loose.jpg").touch()
+    with pytest.raises(ps.errors.ArgumentError, match=r"It is a folder.*format='folder'"):
+        ps.open(tmp_path)

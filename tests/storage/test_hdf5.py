@@ -272,3 +272,32 @@ def test_mutated_files(tmp_path):
             reader.close()
         except StoreError as error:
             assert "b.h5" in str(error)  # noqa: PT017  most are errors, some are not
+
+
+def test_a_full_disk_is_noticed_before_hdf5_crashes_of_it(tmp_path, monkeypatch):
+    """HDF5 ends the process when it closes a file on a full disk, so it is not let come to that."""
+    import shutil
+
+    from penstock.storage import hdf5_writing
+
+    class Usage:
+        """A disk with little room."""
+
+        free = 1000
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage)
+    with pytest.raises(OSError, match=r"save\('a\.h5'\): 1000 bytes are free") as caught:
+        ps.range(10).map(lambda k: {"x": k}).save(tmp_path / "a.h5")
+    assert caught.value.errno == 28
+    assert any("1,000 bytes are free" in note for note in caught.value.__notes__)
+    assert list(tmp_path.iterdir()) == []
+    assert hdf5_writing.RESERVE > Usage.free
+
+
+def test_a_file_without_rows_says_so(tmp_path):
+    """A file whose datasets are single values is no empty dataset, but a mistake."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 5
+    with pytest.raises(StoreError, match="no dataset with rows: 'x'"):
+        ps.open(tmp_path / "a.h5")

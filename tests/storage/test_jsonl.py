@@ -75,7 +75,7 @@ def test_several_files(tmp_path):
     (tmp_path / "1.jsonl").write_text("3\n4x\n5\n")
     found = ps.open(tmp_path, "jsonl")
     assert found[3] == 3
-    with pytest.raises(CorruptRecord, match=r"1\.jsonl.*line 1 is no JSON"):
+    with pytest.raises(CorruptRecord, match=r"record 1 of .*1\.jsonl, .*is no JSON"):
         found[4]
     assert found[8] == 8
 
@@ -138,3 +138,14 @@ def test_mutated_files(tmp_path, monkeypatch):
                 reader[k]
             except StoreError as error:
                 assert "b.jsonl" in str(error)  # noqa: PT017  most are errors, some are not
+
+
+def test_what_is_json_but_not_by_lines(tmp_path):
+    """A file that is one array says what to do instead, whatever it is called."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('[\n{"a": 1},\n{"a": 2}\n]\n')
+    with pytest.raises(CorruptRecord, match=r"record 0 of .*a\.jsonl.*json\.load"):
+        list(ps.open(path))
+    path.rename(tmp_path / "a.json")
+    with pytest.raises(ps.errors.ArgumentError, match=r"format='jsonl' where each line.*json\.load"):
+        ps.open(tmp_path / "a.json")

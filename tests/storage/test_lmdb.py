@@ -461,3 +461,64 @@ def test_a_copy_elsewhere_takes_the_state(path, tmp_path):
     with ps.open(tmp_path / "moved" / "b.lmdb").shuffle().loader() as loader:
         loader.load_state_dict(state)
         assert sorted(first + list(loader)) == list(range(20))
+
+
+# --------------------------------------------------------------------------------------------- byte strings, read fast
+
+
+def test_byte_strings_are_the_same_looked_at_for_the_first_time_and_later(path):
+    """Records of byte strings are not decoded twice; one by one, together, as views, in any order, they are the same."""
+    items = [bytes([k % 256]) * (k % 7 * 1000) for k in range(300)]
+    ps.items(items).save(path)
+    for options in ({}, {"copy": False}, {"copy": True}, {"verify": "never"}, {"verify": "always"}):
+        store = ps.open(path, **options)
+        for _ in range(3):
+            assert [bytes(item) for item in store] == items
+            assert [bytes(item) for item in store.shuffle()] == [items[k] for k in ps.range(300).shuffle()]
+        assert [bytes(item) for item in store[290:10:-7]] == items[290:10:-7]
+    view = ps.open(path, copy=False)
+    assert list(view)[6].dtype == np.uint8
+    assert not view[6].flags.writeable
+
+
+def test_records_that_are_no_byte_strings_where_the_file_says_so(path, monkeypatch):
+    """A file that lies about what all of its records are is read as what they are, or not at all."""
+    from penstock.storage import lmdb_writing
+
+    monkeypatch.setattr(lmdb_writing, "SCHEMAS", 1)
+    items = [b"first", {"x": 2}, [3], b""] * 5
+    ps.items(items).save(path)
+    store = ps.open(path)
+    assert store.node.handle.reader().meta["schema"] == ["b"]
+    for _ in range(3):
+        assert list(store) == items
+
+
+def test_a_disk_that_fails_is_named(path, monkeypatch):
+    """What LMDB says of a full disk comes as the system's error, with the file and what is free."""
+    from penstock.storage.lmdb_writing import LmdbRecorder
+
+    lmdb = pytest.importorskip("lmdb")
+
+    class Full:
+        """An environment whose disk is full."""
+
+        def __init__(self, environment):
+            self.environment = environment
+
+        def begin(self, **_):
+            raise lmdb.Error("mdb_txn_commit: Input/output error")
+
+        def __getattr__(self, name):
+            return getattr(self.environment, name)
+
+    made = LmdbRecorder.__init__
+
+    def broken(self, environment, *args, **options):
+        made(self, Full(environment), *args, **options)
+
+    monkeypatch.setattr(LmdbRecorder, "__init__", broken)
+    with pytest.raises(OSError, match=r"save\('a\.lmdb'\): LMDB could not write") as caught:
+        ps.range(3).save(path)
+    assert any("bytes are free" in note for note in caught.value.__notes__)
+    assert os.listdir(os.path.dirname(path)) == []

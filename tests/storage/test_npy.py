@@ -111,3 +111,9 @@ def test_files_that_cannot_be_read(tmp_path):
         with pytest.raises(StoreError, match=match) as caught:
             ps.open(tmp_path / name)
         assert name in str(caught.value)
+
+
+def test_errors_of_fields_name_the_file(tmp_path):
+    """An item that does not fit is reported under the name of the file that was asked for, with its field."""
+    with pytest.raises(ps.errors.ArgumentTypeError, match=r"save\('a\.npz'\), field 'name': item 1 has"):
+        ps.items([{"name": "x"}, {"name": "longer"}]).save(tmp_path / "a.npz")

@@ -309,3 +309,57 @@ def test_an_object_store(bucket, cache):
         ps.items(["s3://train/none.bin"]).fetch(remote)[0]
     with pytest.raises(ArgumentError, match="nothing matches"):
         ps.files("s3://train/*.gif", remote=remote)
+
+
+@pytest.mark.parametrize("plan", [["drop"], [503, 500], [429, 502]])
+def test_failures_of_the_first_question(server, cache, plan, monkeypatch):
+    """A server that fails already when it is asked about an object is asked again: that is not a missing file."""
+    monkeypatch.setattr(Server, "do_HEAD", failing(Server.do_HEAD))
+    server.heads = [what for what in plan for _ in range(2)]  # fsspec asks by GET where HEAD fails
+    assert ps.items([f"{server.url}/01.bin"]).fetch(cache(ahead=0))[0] == contents()[1]
+
+
+def test_failures_of_the_first_question_that_stay(server, cache, monkeypatch):
+    """What fails every time is no missing file either: the error says what the server said."""
+    monkeypatch.setattr(Server, "do_HEAD", failing(Server.do_HEAD))
+    monkeypatch.setattr(Server, "do_GET", failing(Server.do_GET))
+    dataset = ps.items([f"{server.url}/01.bin"]).fetch(cache(ahead=0, retries=1))
+    server.heads = [500] * 9
+    with pytest.raises(StoreError, match=r"01\.bin could not be fetched in 2 attempts.*500"):
+        dataset[0]
+    server.heads = [403] * 9
+    with pytest.raises(StoreError, match=r"01\.bin cannot be fetched.*403"):
+        dataset[0]
+    server.heads = [404] * 9
+    with pytest.raises(StoreError, match=r"01\.bin does not exist"):
+        dataset[0]
+
+
+def test_nobody_listens(cache):
+    """A server that is not there is no missing file."""
+    with pytest.raises(StoreError, match="could not be fetched in 1 attempts"):
+        ps.items(["http://127.0.0.1:1/x"]).fetch(cache(ahead=0, retries=0))[0]
+
+
+def test_a_fetched_store_that_is_none_names_its_url(server, cache):
+    """An error of a store that was fetched says from where."""
+    (server.folder / "x.lmdb").write_bytes(b"<html>")
+    with pytest.raises(StoreError, match="no LMDB file") as caught:
+        ps.open(f"{server.url}/x.lmdb", remote=cache())
+    assert any(f"{server.url}/x.lmdb" in note for note in caught.value.__notes__)
+
+
+def failing(answer):
+    """Return an answer of the server that fails as often as the test wants."""
+
+    def instead(self):
+        heads = getattr(self.server, "heads", [])
+        what = heads.pop(0) if heads else None
+        if what == "drop":
+            self.close_connection = True
+        elif what is not None:
+            self.send_error(what)
+        else:
+            answer(self)
+
+    return instead

@@ -172,3 +172,19 @@ def test_mutated_metadata(tmp_path):
                 reader[k]
         except StoreError as error:
             assert "a.zarr" in str(error)  # noqa: PT017  most are errors, some are not
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"), [([1 << 50, 2], "too many"), ([1 << 33, 2], "too many"), ([6, 1 << 40], "Fewer rows")]
+)
+def test_shapes_that_cannot_be(tmp_path, shape, words):
+    """Metadata that claim a huge array cost neither time nor memory."""
+    path = tmp_path / "a.zarr"
+    zarr = pytest.importorskip("zarr")
+    zarr.open_group(path, mode="w").create_array("x", data=np.arange(12).reshape(6, 2), chunks=(2, 2))
+    place = path / "x" / "zarr.json"
+    about = json.loads(place.read_text())
+    about["shape"] = shape
+    place.write_text(json.dumps(about))
+    with pytest.raises(StoreError, match=words):
+        ps.open(path, arrays=["x"])

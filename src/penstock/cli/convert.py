@@ -8,7 +8,7 @@
 Records are read once, into .DST.converting beside the destination, from which the same command goes on after Ctrl-C,
 a kill or a power cut. The destination appears when it is complete; LMDB files are that very file, other formats are
 written from it, so for a while there are two copies on the disk (--direct does without, and cannot go on). In the end
-both are read again and compared, record by record: lists and tuples, numbers and their NumPy types, None and missing
+both are read again and compared, record by record: arrays, lists and tuples, numbers and their NumPy types, None and missing
 fields count as equal, because formats differ in these.
 """
 
@@ -28,7 +28,8 @@ from penstock.cli._content import digest
 from penstock.cli._journal import READING, VERIFYING, Journal
 from penstock.cli._progress import Progress, clock
 from penstock.cli._target import USAGE, add_workers, bytes_text, counted, named, opened, setting, sized, workers_of
-from penstock.errors import StoreError
+from penstock.errors import ArgumentError, StoreError
+from penstock.storage import format_of
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Convert."""
     began = time.monotonic()
+    try:
+        format_of(options.destination, options.to, options.destination)
+    except ArgumentError as error:
+        error.add_note("On the command line: --to FORMAT.")
+        raise
     source = opened(options.source, options.source_format, dict(options.read))
     if options.map:
         source = source.map(named(options.map))

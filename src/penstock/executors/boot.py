@@ -16,16 +16,28 @@ from typing import Any
 
 
 class Closed(types.ModuleType):
-    """A package whose own code runs when somebody asks for a name that is not there."""
+    """A package whose own code runs when somebody asks for a name that is not there.
+
+    Submodules that are imported before are kept aside: ``stream`` is a module of the package until its own code makes
+    it a function, and nobody must find the module.
+    """
 
     lock = threading.RLock()
     opening = False
+    aside: dict[str, types.ModuleType] = {}  # noqa: RUF012  there is one such package in a process
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, types.ModuleType) and not type(self).opening:
+            self.aside[name] = value
+        else:
+            super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
         cls = type(self)
         with cls.lock:
             if not cls.opening and self.__spec__ is not None and self.__spec__.loader is not None:
                 cls.opening = True
+                self.__dict__.update(self.aside)
                 self.__spec__.loader.exec_module(self)
                 self.__class__ = types.ModuleType  # type: ignore[assignment]
         return types.ModuleType.__getattribute__(self, name)

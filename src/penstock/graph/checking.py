@@ -105,7 +105,7 @@ def digest(text: str, size: int = 4) -> bytes:
 
 def _here(name: str) -> str:
     """Return a name without the functions around it."""
-    return re.sub(r"[\w.]*<locals>\.", "", name).replace("<lambda>", "lambda")
+    return re.sub(r"[\w.<>]*<locals>\.", "", name).replace("<lambda>", "lambda")
 
 
 def _spaced(text: str) -> str:

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import importlib
 import inspect
@@ -331,6 +332,8 @@ class Writing:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.room(error)
         try:
             try:
                 if kind is None:
@@ -339,8 +342,17 @@ class Writing:
                 self.recorder.close()
             if kind is None:
                 self.commit()
+        except OSError as problem:
+            self.room(problem)
+            raise
         finally:
             self.give_up()
+
+    def room(self, error: BaseException) -> None:
+        """Note on the error of a full disk, or what may be one, which file it is about and what is free there."""
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            free = shutil.disk_usage(self.folder).free
+            error.add_note(f"penstock: {self.path} was being written; {free:,} bytes are free there")
 
     def commit(self) -> None:
         """Put what was written under its name."""

@@ -7,13 +7,16 @@ goes through the library, and later ones do not, unless ``verify`` says somethin
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from penstock.errors import ArgumentError, ArgumentTypeError, CorruptRecord, StoreError
+from penstock.errors import ArgumentError, ArgumentTypeError, CorruptRecord
 from penstock.graph.checking import choice, short, whole
 from penstock.graph.storing import Format, Reader, Recorder, require
 from penstock.storage.arrayrecord_layout import (
@@ -228,12 +231,22 @@ class ArrayRecordRecorder(Recorder):
             raise ArgumentTypeError(
                 f"{self.where}: ArrayRecord holds byte strings, not {short(item)}. Turn items into bytes in a map()."
             )
-        if not self.writer.write(item) and not self.writer.ok():
-            raise StoreError(f"{self.where}: the library could not write.")
+        with self.writing():
+            if not self.writer.write(item) and not self.writer.ok():
+                raise RuntimeError("it does not say why")
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn the library's errors, which are those of the disk, into the system's."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise OSError(errno.EIO, f"{self.where}: the library could not write: {error}") from error
 
     def finish(self) -> None:
         """Write what is left, and the footer."""
-        self.writer.close()
+        with self.writing():
+            self.writer.close()
 
     def close(self) -> None:
         """Let go of the file."""

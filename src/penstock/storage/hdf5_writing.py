@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ BYTES = "penstock_bytes"  # the attribute of a dataset whose values are byte str
 COMPRESSIONS = (None, "gzip", "lzf")
 CHUNK = 1 << 18  # bytes of a chunk, about
 WAITING = 8 << 20  # bytes of items that are written at once, about
+RESERVE = 4 << 20  # bytes of the disk that HDF5 may need for chunks that wait and for what is not data
 
 
 class Field:
@@ -92,6 +95,7 @@ class Hdf5Recorder(Recorder):
 
     def __init__(self, path: str, compression: str | None, variable: list[str]) -> None:
         self.where = f"save({os.path.basename(path)!r})"
+        self.folder = os.path.dirname(os.path.abspath(path))
         h5py = require("h5py", "hdf5", "Reading and writing HDF5")
         choice(str(compression), map(str, COMPRESSIONS), self.where, "compression")
         self.options = {"compression": compression, "fletcher32": True}
@@ -129,14 +133,22 @@ class Hdf5Recorder(Recorder):
                 }
             row = {name: self.fields[name].check(value) for name, value in item.items()}
         except (ArgumentTypeError, ArgumentError) as error:
-            raise type(error)(f"{self.where}: item {number}: {error}. Or save as .lmdb.") from None
+            raise type(error)(
+                f"{self.where}: item {number}: {error}. Or bring it to what fits in a map(), or save as .lmdb."
+            ) from None
         self.rows.append(row)
         self.nbytes += sum(value.nbytes if isinstance(value, np.ndarray) else len(value) for value in row.values())
         if self.nbytes >= WAITING or len(self.rows) >= 4096:
             self.write()
 
     def write(self) -> None:
-        """Write what waits."""
+        """Write what waits, if it surely fits: of a disk that is full, HDF5 does not only fail, it crashes."""
+        free = shutil.disk_usage(self.folder).free
+        if self.rows and free < self.nbytes + RESERVE:
+            raise OSError(
+                errno.ENOSPC,
+                f"{self.where}: {free} bytes are free in {self.folder}, fewer than HDF5 may need for the next rows",
+            )
         for name, field in (self.fields or {}).items():
             if self.rows:
                 field.write([row[name] for row in self.rows], self.count)

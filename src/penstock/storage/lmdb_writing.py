@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -61,7 +62,7 @@ class LmdbRecorder(Recorder):
         self.settings = settings
         self.ordered = append
         self.closing = close
-        self.full = require("lmdb", "lmdb", settings.where).MapFullError
+        self.library = require("lmdb", "lmdb", settings.where)
         self.check = checksum_of(settings.kind, settings.where)
         self.batch: list[tuple[bytes, bytes]] = []
         self.nbytes = 0
@@ -128,9 +129,11 @@ class LmdbRecorder(Recorder):
                 self.batch.clear()
                 self.nbytes = 0
                 self.written = monotonic()
-            except self.full:
+            except self.library.MapFullError:
                 size = self.environment.info()["map_size"]
                 self.environment.set_mapsize(2 * size)
+            except self.library.Error as error:
+                raise OSError(errno.EIO, f"{self.settings.where}: LMDB could not write: {error}") from error
 
     def describe(self) -> None:
         """Add the names, and what the file says about itself, to the transaction."""

@@ -174,8 +174,9 @@ def unpacked(members: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
 class NpyRecorder(Recorder):
     """Writes rows of one shape and dtype behind one another; the header learns their number at the end."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, where: str) -> None:
         self.path = path
+        self.where = where
         self.file: IO[bytes] = open(path, "wb")  # noqa: SIM115  closed by close()
         self.first: NDArray[Any] | None = None
         self.count = 0
@@ -186,14 +187,14 @@ class NpyRecorder(Recorder):
         row = np.asarray(item)
         if row.dtype.hasobject:
             raise ArgumentTypeError(
-                f"save({os.path.basename(self.path)!r}): {short(item)} is no plain array or number."
+                f"{self.where}: item {self.count} has {short(item)}, which is no plain array or number."
             )
         if self.first is None:
             self.first = np.empty(row.shape, row.dtype)
             self.begin()
         elif row.dtype != self.first.dtype or row.shape != self.first.shape:
             raise ArgumentTypeError(
-                f"save({os.path.basename(self.path)!r}): item {self.count} has shape {row.shape} and dtype "
+                f"{self.where}: item {self.count} has shape {row.shape} and dtype "
                 f"{row.dtype}, the first one {self.first.shape} and {self.first.dtype}: one array has one of each. "
                 "Bring them to it in a map(), or save as .lmdb."
             )
@@ -231,7 +232,7 @@ class NpzRecorder(Recorder):
 
     def append(self, item: Any, key: str | None = None) -> None:
         """Add a row to each array."""
-        where = f"save({os.path.basename(self.path)!r})"
+        where = saving(self.path)
         if (
             not isinstance(item, dict)
             or not item
@@ -239,7 +240,9 @@ class NpzRecorder(Recorder):
         ):
             raise ArgumentTypeError(f"{where}: items must be dicts of arrays and numbers by name, not {short(item)}.")
         if self.columns is None:
-            self.columns = {name: NpyRecorder(os.path.join(self.folder, f"{name}.npy")) for name in item}
+            self.columns = {
+                name: NpyRecorder(os.path.join(self.folder, f"{name}.npy"), f"{where}, field {name!r}") for name in item
+            }
         if self.columns.keys() != item.keys():
             raise ArgumentTypeError(
                 f"{where}: an item has the fields {list(item)}, the first one {list(self.columns)}."
@@ -267,9 +270,14 @@ class NpzRecorder(Recorder):
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def saving(path: str) -> str:
+    """Return what errors call the writing of a file."""
+    return f"save({os.path.basename(path)!r})"
+
+
 def create_npy(path: str) -> Recorder:
     """Begin a ``.npy`` file, or a ``.npz`` where the name says so."""
-    return NpzRecorder(path) if path.endswith(".npz") else NpyRecorder(path)
+    return NpzRecorder(path) if path.endswith(".npz") else NpyRecorder(path, saving(path))
 
 
 def recognise(path: str) -> bool:

@@ -160,9 +160,10 @@ class Remote:
                 return work(url)
             except (MissingExtra, StoreError):
                 raise
-            except FileNotFoundError as error:
-                raise StoreError(f"{url} does not exist.") from error
-            except Exception as error:
+            except Exception as problem:  # noqa: BLE001  raised again where it is not tried again
+                error = meant(problem)
+                if isinstance(error, FileNotFoundError):
+                    raise StoreError(f"{url} does not exist.") from error
                 words = f"{type(error).__name__}: {error}".strip(": ")
                 if final(error):
                     raise StoreError(f"{url} cannot be fetched: {words}.") from error
@@ -189,6 +190,14 @@ class Remote:
                 raise OSError(f"{size} bytes came, of {expected}")
             if size > counted.taken:  # some file systems tell nothing meanwhile
                 folder.take(size - counted.taken)
+
+
+def meant(error: BaseException) -> BaseException:
+    """Return what happened: fsspec says of whatever an HTTP server answers, or does not, that there is no such file."""
+    cause = error.__cause__
+    http = type(cause).__module__.partition(".")[0] in {"aiohttp", "asyncio"} or isinstance(cause, TimeoutError)
+    missing = getattr(cause, "status", None) in {404, 410}
+    return cause if isinstance(error, FileNotFoundError) and cause is not None and http and not missing else error
 
 
 def final(error: BaseException) -> bool:
@@ -306,4 +315,8 @@ def open_remote(urls: str, *, format: Format, remote: Remote, options: dict[str,
     missing = [url for url, path in zip(wanted, paths, strict=True) if not os.path.exists(path)]
     if missing:
         raise StoreError(f"{missing[0]} does not fit into the cache beside the others: Remote(limit=…).")
-    return format.open(joined(paths), **options)
+    try:
+        return format.open(joined(paths), **options)
+    except StoreError as error:
+        error.add_note(f"penstock: it was fetched from {wanted[0] if len(wanted) == 1 else urls}")
+        raise
