@@ -1,0 +1,48 @@
+"""Tensorpack's flows: ``from penstock.compat.tensorpack.dataflow import *``.
+
+Without OpenCV, all of it is there but for images: what needs it says what to install when it is asked for.
+"""
+
+from typing import Any
+
+from penstock.compat.tensorpack.dataflow import (
+    base,
+    common,
+    dataset,
+    format,
+    parallel,
+    parallel_map,
+    raw,
+    remote,
+    serialize,
+)
+from penstock.compat.tensorpack.dataflow.base import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.common import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.format import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.parallel import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.parallel_map import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.raw import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.remote import *  # noqa: F403
+from penstock.compat.tensorpack.dataflow.serialize import *  # noqa: F403
+from penstock.errors import MissingExtra
+
+__all__ = ["dataset"]
+for _module in (base, common, format, parallel, parallel_map, raw, remote, serialize):
+    __all__ += _module.__all__
+
+try:
+    from penstock.compat.tensorpack.dataflow import image as _image
+    from penstock.compat.tensorpack.dataflow import imgaug
+    from penstock.compat.tensorpack.dataflow.image import *  # noqa: F403
+    from penstock.compat.tensorpack.dataflow.imgaug import AugmentorList
+except MissingExtra:
+
+    def __getattr__(name: str) -> Any:
+        """Say what to install for images."""
+        if name in {"imgaug", "ImageFromFile"} or name.startswith("Augment"):
+            raise MissingExtra(f"{name} needs OpenCV, which is not installed: pip install 'penstock[images]'")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+else:
+    __all__ += ["AugmentorList", "imgaug"]
+    __all__ += _image.__all__
