@@ -130,3 +130,14 @@ def test_names_of_callable_values_hold_what_they_were_told():
     long, longer = name_of(Crop(1, "x" * 200)), name_of(Crop(1, "x" * 201))
     assert long != longer
     assert len(long) < 120
+
+
+def test_a_function_within_functions_has_its_own_name():
+    """What surrounds a function is no part of its name, whether that has a name or not."""
+
+    def inner():
+        """Do nothing."""
+
+    assert name_of(inner) == "inner"
+    nested = lambda: lambda: None  # noqa: E731  one without a name in another
+    assert name_of(nested()) == "lambda"

@@ -399,3 +399,11 @@ def test_every_executor_gives_the_same_batches(encode, photographs, tmp_path, wo
     wanted = list(dataset)
     with dataset.loader(workers=workers) as loader:
         assert all(np.array_equal(a, b) for a, b in zip(loader, wanted, strict=True))
+
+
+def test_a_damaged_file_is_an_exception_and_nothing_else(capfd):
+    """OpenCV does not write to standard error of files that are reported by an exception."""
+    data = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (40, 60, 3), "uint8"))[1].tobytes()
+    with pytest.raises(DecodeError):
+        images.decode(data[:500])
+    assert capfd.readouterr().err == ""

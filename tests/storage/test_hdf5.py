@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock as ps
-from penstock.errors import ArgumentError, ArgumentTypeError, StoreError
+from penstock.errors import ArgumentError, ArgumentTypeError, CorruptRecord, StoreError
 from penstock.storage.hdf5 import open_hdf5
 from penstock.testing import check_dataset, check_store, same
 
@@ -291,7 +291,7 @@ def test_a_full_disk_is_noticed_before_hdf5_crashes_of_it(tmp_path, monkeypatch)
     assert caught.value.errno == 28
     assert any("1,000 bytes are free" in note for note in caught.value.__notes__)
     assert list(tmp_path.iterdir()) == []
-    assert hdf5_writing.RESERVE > Usage.free
+    assert Usage.free < hdf5_writing.RESERVE
 
 
 def test_a_file_without_rows_says_so(tmp_path):
@@ -301,3 +301,13 @@ def test_a_file_without_rows_says_so(tmp_path):
         file["x"] = 5
     with pytest.raises(StoreError, match="no dataset with rows: 'x'"):
         ps.open(tmp_path / "a.h5")
+
+
+def test_texts_that_are_none(tmp_path):
+    """A text that is not UTF-8 is a corrupt record, with the names of file and dataset."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=[b"M\xfcller", b"ok"], dtype=h5py.string_dtype())
+    with pytest.raises(CorruptRecord, match=r"dataset 'x' of .*a\.h5: a text is not in UTF-8"):
+        ps.open(tmp_path / "a.h5")[0]
+    assert ps.open(tmp_path / "a.h5")[1] == {"x": "ok"}

@@ -8,8 +8,8 @@
 Records are read once, into .DST.converting beside the destination, from which the same command goes on after Ctrl-C,
 a kill or a power cut. The destination appears when it is complete; LMDB files are that very file, other formats are
 written from it, so for a while there are two copies on the disk (--direct does without, and cannot go on). In the end
-both are read again and compared, record by record: arrays, lists and tuples, numbers and their NumPy types, None and missing
-fields count as equal, because formats differ in these.
+both are read again and compared, record by record: arrays, lists and tuples, numbers and their NumPy types, None and
+missing fields count as equal, because formats differ in these.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ does; a program that wants them back calls ``cv2.setNumThreads(n)`` afterwards.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,8 @@ Fill = float | tuple[float, ...]
 
 cv2: Any = _cv2
 cv2.setNumThreads(0)
+if "OPENCV_LOG_LEVEL" not in os.environ:  # a line on stderr for each damaged file, which is an error of ours anyway
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
 
 INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST_EXACT,

@@ -97,7 +97,10 @@ class Column:
     def value(self, value: Any, shape: Any) -> Any:
         """Return an item's value of one of variable length."""
         if self.texts:
-            return value.decode() if isinstance(value, bytes) else each_decoded(value)
+            try:
+                return value.decode() if isinstance(value, bytes) else each_decoded(value)
+            except UnicodeDecodeError as error:
+                raise CorruptRecord(f"{self.where}: a text is not in UTF-8: {error}") from error
         if self.bytes:
             return value.tobytes()
         if shape is None:

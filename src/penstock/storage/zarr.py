@@ -224,10 +224,15 @@ def check_ours(group: Any, arrays: dict[str | None, Any], path: str) -> None:
     """Refuse a group that was written here and lacks rows or chunks; of others, a chunk may be left out."""
     ours = group.attrs.get(OURS)
     for name, array in arrays.items() if isinstance(ours, dict) else ():
-        if array.shape[0] != ours.get("count") or array.nchunks_initialized != array.nchunks:
+        if array.shape[0] != ours.get("count"):
+            raise StoreError(
+                f"{path} is corrupt: array {name!r} has {array.shape[0]} rows, and should have {ours.get('count')}."
+            )
+        check_array(array, f"array {name!r} of {path}")  # before chunks are listed, of which it may claim any number
+        if array.nchunks_initialized != array.nchunks:
             raise StoreError(
                 f"{path} is corrupt: array {name!r} has {array.shape[0]} rows in {array.nchunks_initialized} chunks, "
-                f"and should have {ours.get('count')} in {array.nchunks}."
+                f"and should have them in {array.nchunks}."
             )
 
 
