@@ -99,6 +99,45 @@ def test_iterator_without_any_item(executor):
 
 
 @EXECUTORS
+@pytest.mark.parametrize("name", list(pipelines()))
+def test_begin(executor, name):
+    """What was begun is read like any epoch; until it is asked for an item, state and epoch stay as they were."""
+    dataset = pipelines()[name]
+    with dataset.loader(workers=executor) as loader:
+        before = loader.state_dict()
+        loader.begin()
+        assert loader.state_dict() == before
+        assert same(list(loader.begin()), list(dataset.epoch(0)))
+        assert loader.epoch == 1
+        next(iter(loader))
+        saved = loader.state_dict()
+        loader.load_state_dict(saved)
+        rest = loader.begin()
+        assert loader.state_dict() == saved
+        assert same(list(rest), list(dataset.epoch(1))[1:])
+
+
+def test_begin_computes_ahead():
+    """Workers compute, and a prefetch reads, before anybody asks; a stream alone is not opened."""
+    made = threading.Event()
+    with ps.range(4).map(lambda x: made.set() or x).loader(workers=ps.Threads(1)) as loader:
+        batches = loader.begin()
+        assert made.wait(30)
+        del batches
+    made.clear()
+    source = ps.stream(lambda: iter([made.set()]))
+    with source.prefetch(1).loader() as loader:
+        batches = loader.begin()
+        assert made.wait(30)
+        del batches
+    made.clear()
+    with source.map(repr).loader(workers=ps.Threads(1)) as loader:
+        batches = loader.begin()
+        assert not made.is_set()
+        assert list(batches) == ["None"]
+
+
+@EXECUTORS
 def test_two_iterators(executor):
     """A second iterator of a loader ends the first; both together never deliver from two places."""
     with ps.range(20).map(lambda x: x).loader(workers=executor) as loader:

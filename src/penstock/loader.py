@@ -140,7 +140,8 @@ class Loader(Generic[T]):
         """Begin an epoch, as iteration does, and let work begin before the first item is asked for.
 
         What computes by position begins, and so does what stands before a ``prefetch``. A stream without one is not
-        opened before its time: it may be a live one. Nothing is taken, so ``state_dict`` stays as it is.
+        opened before its time: it may be a live one. Nothing is taken: ``state_dict`` stays as it is, and where this is
+        given up before an item was asked for, the next iteration reads the same epoch.
 
         >>> import penstock as ps
         >>> with ps.range(4).batch(2).loader(workers=ps.Threads(2)) as loader:
@@ -264,6 +265,7 @@ class Epoch(Iterator[T]):
         self._cursor: Cursor | None = None
         self._over = False
         self._finished = False
+        self._asked = False  # whether anybody has asked for an item: until then, nothing has moved
         self._ready: Iterator[T] = iter(())
         self._lock = threading.RLock()  # threads may share an iteration: each item goes to one of them
         self._afar = self._engine.executor.count > 0
@@ -277,6 +279,7 @@ class Epoch(Iterator[T]):
             return value
         with self._lock:
             began = perf_counter()
+            self._asked = True
             cursor = self._cursor
             if cursor is None:
                 cursor = self._open()
@@ -381,7 +384,8 @@ class Epoch(Iterator[T]):
         self._ready = iter(())
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
-            self._loader._position = cursor.position()  # noqa: SLF001
+            if self._asked:
+                self._loader._position = cursor.position()  # noqa: SLF001
             if not finished:
                 primed, self._loader._primed = self._loader._primed, None  # noqa: SLF001
                 if self._engine.desk is not None:
@@ -393,7 +397,8 @@ class Epoch(Iterator[T]):
     @property
     def position(self) -> Any:
         """Where the next item will come from."""
-        return self._loader._position if self._cursor is None else self._cursor.position()  # noqa: SLF001
+        cursor = self._cursor if self._asked else None
+        return self._loader._position if cursor is None else cursor.position()  # noqa: SLF001
 
     def close(self) -> None:
         """End this iteration; the loader keeps its position."""

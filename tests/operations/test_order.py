@@ -136,7 +136,6 @@ def test_a_state_of_another_order_is_refused():
         (3, ArgumentTypeError, "neither a sampler nor a function"),
         (None, ArgumentTypeError, "neither a sampler nor a function"),
     ],
-    ids=repr,
 )
 def test_wrong_samplers(sampler, kind, words):
     """What gives no indices is refused with what to give."""

@@ -1,0 +1,1 @@
+"""What writes files with Fuel's layout."""
