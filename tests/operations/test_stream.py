@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import pytest
 
 import penstock as ps
-from penstock.errors import ArgumentTypeError, EndedQuietly, StateError
+from penstock.errors import ArgumentTypeError, ClosedError, EndedQuietly, StateError
 from penstock.testing import Scrambled, check_dataset
 
 
@@ -421,3 +422,34 @@ def test_an_end_is_an_end():
     assert list(itertools.islice(dataset, 9)) == [[1, 2], [3, 4], [5]]
     check_dataset(dataset)
     check_dataset(ps.stream(lambda: Rewound(5)).batch(3).rebatch(2))
+
+
+def test_a_loader_is_closed_while_another_thread_is_in_the_generator():
+    """Closing does not fail; the generator is closed by the thread that is in it."""
+    inside, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def numbers():
+        try:
+            yield 1
+            inside.set()
+            go.wait(20)
+            yield 2
+        finally:
+            ended.set()
+
+    loader = ps.stream(numbers).loader()
+    errors = []
+
+    def read():
+        try:
+            errors.extend(loader)
+        except ClosedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert inside.wait(20)
+    loader.close()
+    go.set()
+    thread.join(20)
+    assert ended.wait(20)

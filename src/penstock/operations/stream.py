@@ -213,5 +213,10 @@ class Replay(Cursor):
         """Close a generator, so that its ``finally`` runs."""
         close = getattr(self.iterator, "close", None)
         self.iterator = iter(())
-        if close is not None:
-            close()
+        try:
+            if close is not None:
+                close()
+        except ValueError as error:
+            if "already executing" not in str(error):
+                raise
+            # Another thread is in it. With that thread's last reference it is closed there.

@@ -195,8 +195,14 @@ class Loop:
             self.shut()
 
     def shut(self) -> None:
-        """Close everything."""
-        self.mode.shut()
+        """Close everything, the sockets even where the user's pipeline fails at its end."""
+        try:
+            self.mode.shut()
+        finally:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close all sockets."""
         if self.hall is not None:
             self.hall.close()
         self.context.destroy(linger=200)

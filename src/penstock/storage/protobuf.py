@@ -66,7 +66,8 @@ def varints(data: memoryview) -> NDArray[np.int64]:
     for k in range(1, int(sizes.max())):
         values[left] |= (content[starts[left] + k] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * k)
         left = left[sizes[left] > k + 1]
-    return values.view(np.int64)
+    signed: np.ndarray[tuple[Any, ...], np.dtype[np.int64]] = values.view(np.int64)
+    return signed
 
 
 def sized(field: int, content: bytes) -> bytes:
