@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from penstock.errors import ArgumentError, ArgumentTypeError, ClosedError, StateError
+from penstock.executors import interrupts
 from penstock.executors.desk import Desk
 from penstock.executors.window import Afar
 from penstock.graph.checking import short, whole
@@ -72,6 +73,7 @@ class Engine:
         if not self.executor.count:
             return Reading(self.work.plan, epoch, hear=omissions.hear)
         if self.session is None or self.desk is None:
+            interrupts.watch()
             self.session = self.executor.start(self.work)
             self.desk = Desk(self.session, self.limits, self.tally)
         return Afar(self.work.plan, epoch, self.desk, self.executor.count, omissions.hear)

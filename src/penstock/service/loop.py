@@ -195,7 +195,14 @@ class Loop:
             self.shut()
 
     def shut(self) -> None:
-        """Close everything, the sockets even where the user's pipeline fails at its end."""
+        """Close everything, the sockets even where the user's pipeline fails at its end.
+
+        Names go first: the process may end before a slow pipeline does.
+        """
+        for endpoint in self.endpoints if self.terms.bind else ():
+            if endpoint.startswith("ipc://") and not endpoint.startswith("ipc://@"):
+                with contextlib.suppress(OSError):  # ZeroMQ leaves the file
+                    os.unlink(endpoint.removeprefix("ipc://"))
         try:
             self.mode.shut()
         finally:
@@ -206,10 +213,6 @@ class Loop:
         if self.hall is not None:
             self.hall.close()
         self.context.destroy(linger=200)
-        for endpoint in self.endpoints if self.terms.bind else ():
-            if endpoint.startswith("ipc://") and not endpoint.startswith("ipc://@"):
-                with contextlib.suppress(OSError):  # ZeroMQ leaves the file
-                    os.unlink(endpoint.removeprefix("ipc://"))
         self.near.close()
         self.far.close()
 
