@@ -52,6 +52,7 @@ def test_a_store_does_not_follow_the_working_directory(tmp_path, monkeypatch):
         (lambda: ps.open(3), ArgumentTypeError, "a path must be text or a path"),
         (lambda: ps.open(""), ArgumentError, "path is empty"),
         (lambda: ps.open("none.lmdb"), StoreError, r"open\('none.lmdb'\): there is no such file in"),
+        (lambda: ps.open("/no/none.lmdb"), StoreError, r"open\('/no/none.lmdb'\): there is no such file\.$"),
         (lambda: ps.open("none.xyz"), ArgumentError, r"ends in none of .*\.lmdb.*Say format="),
         (lambda: ps.open("a", "lmbd"), ArgumentError, "Did you mean 'lmdb'"),
         (lambda: ps.range(3).save("a.xyz"), ArgumentError, "Say format="),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError, ArgumentTypeError, StoreError
-from penstock.graph.checking import flag, function, short
+from penstock.graph.checking import flag, function, short, whence
 from penstock.graph.storing import Extending, Format, Handle, Reader, Writing
 from penstock.operations.store import Store, Tape
 from penstock.sequence import Sequence
@@ -73,7 +73,7 @@ def open(
             f"{where}: the format {format_.name} reads one file. Join several: concat(open(a), open(b))."
         )
     if not format_.patterns and not elsewhere and not os.path.lexists(given):
-        raise StoreError(f"{where}: there is no such file in {os.getcwd()}.")
+        raise StoreError(f"{where}: there is no such file{whence(given)}.")
     said = "".join(f", {name}={value!r}" for name, value in options.items())
     named = "" if format is None else f", {format_.name!r}"
     if elsewhere:

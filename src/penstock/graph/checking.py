@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,11 @@ def said(value: object) -> str:
     elif callable(value):
         return name_of(value)
     return _here(type(value).__qualname__)
+
+
+def whence(path: str) -> str:
+    """Return where a relative path was looked for, in words; nothing for one that says so itself."""
+    return "" if os.path.isabs(path) else f" in {os.getcwd()}"
 
 
 def digest(text: str, size: int = 4) -> bytes:

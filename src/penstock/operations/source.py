@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError, ArgumentTypeError
-from penstock.graph.checking import short, whole
+from penstock.graph.checking import short, whence, whole
 from penstock.graph.context import empty
 from penstock.graph.items import Columns, Rows, each
 from penstock.graph.node import Node, operation
@@ -357,7 +357,7 @@ def find_files(patterns: tuple[Any, ...]) -> Files:
         hits = [os.fsencode(p) for p in glob.iglob(name, recursive=True) if not os.path.isdir(p)]
         if not hits:
             hint = f" It is a folder: did you mean {os.path.join(name, '**', '*')!r}?" if os.path.isdir(name) else ""
-            raise ArgumentError(f"files(): nothing matches {name!r} in {os.getcwd()}.{hint}")
+            raise ArgumentError(f"files(): nothing matches {name!r}{whence(name)}.{hint}")
         found.update(hits)
     return listed(tuple(names), sorted(found))
 
