@@ -101,6 +101,36 @@ def wait_for(caplog):
     return False
 
 
+@pytest.mark.parametrize("executor", EXECUTORS, ids=repr)
+def test_a_long_step_of_training_is_no_fault_of_the_items(executor):
+    """A trainer that looks rarely does not take a worker that goes on for one that is stuck."""
+    import time
+
+    def slow(x):
+        time.sleep(0.03)
+        return x
+
+    with ps.range(120).map(slow).batch(40).loader(workers=executor, timeout=0.4) as loader:
+        batches = iter(loader)
+        found = list(next(batches))
+        for batch in batches:
+            time.sleep(1)
+            found += list(batch)
+        assert found == list(range(120))
+        assert loader.report().replaced == 0
+
+
+def test_three_looks_must_agree(monkeypatch):
+    """However long nobody looked, an item is given up only when it was seen again and again."""
+    now = [100.0]
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now[0])
+    looks = Patience(Work(ps.range(4).node, timeout=4.0))
+    found = []
+    for now[0] in (110.0, 130.0, 150.0, 151.0):
+        found.append(looks.exceeded(0, 7, 100.0, (0, 1)))
+    assert found == [0.0, 0.0, 50.0, 0.0]
+
+
 def test_looks_follow_the_item_not_the_ticket():
     """The clock starts anew when a worker is seen at another item of the same ticket."""
     fresh = Patience(Work(ps.range(4).node, timeout=1000.0))

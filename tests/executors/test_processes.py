@@ -978,6 +978,7 @@ def test_arrays_of_the_description_are_shared():
 
     with ps.range(256).map(look).loader(workers=ps.Processes(2)) as loader:
         found = list(loader)
+        wait_until(lambda: all(worker.pid for worker in loader.workers))
         sizes = [private_bytes(worker.pid) for worker in loader.workers]
     assert [total for total, _ in found] == [int(table[x % 64].sum()) for x in range(256)]
     assert not any(writeable for _, writeable in found)
@@ -989,6 +990,7 @@ def test_source_arrays_are_shared():
     rows = np.random.default_rng(0).integers(0, 255, (4096, 1 << 14), "u1")
     with ps.arrays(rows).shuffle().batch(64).map(lambda b: b.sum()).loader(workers=ps.Processes(2)) as loader:
         assert sum(int(total) for total in loader) == int(rows.sum())
+        wait_until(lambda: all(worker.pid for worker in loader.workers))
         sizes = [private_bytes(worker.pid) for worker in loader.workers]
     assert max(sizes) < rows.nbytes  # what they hold are the batches of a ticket
 
@@ -1001,6 +1003,7 @@ def test_memory_maps_are_mapped(tmp_path):
     with ps.arrays(mapped).shuffle().batch(64).loader(workers=ps.Processes(2)) as loader:
         total = sum(int(batch.sum()) for batch in loader)
         assert loader._engine.session.crew.work_size < 1 << 16
+        wait_until(lambda: all(worker.pid for worker in loader.workers))
         maps = [Path(f"/proc/{worker.pid}/maps").read_text() for worker in loader.workers]
     assert total == int(rows.sum())
     assert all("rows.npy" in text for text in maps)
@@ -1110,7 +1113,7 @@ def test_stuck_function_is_ended():
     """A loader whose workers are stuck in a function closes soon: the workers are killed."""
     loader = ps.range(10).map(lambda x: time.sleep(1000) if x == 3 else x).loader(workers=ps.Processes(2))
     assert list(itertools.islice(loader, 3)) == [0, 1, 2]
-    pids = [worker.pid for worker in loader.workers]
+    pids = [worker.pid for worker in loader.workers if worker.pid]
     began = time.monotonic()
     loader.close()
     assert time.monotonic() - began < 5

@@ -207,6 +207,20 @@ def test_many_processes_share_a_small_cache(server, cache, tmp_path):
     assert sum(path.stat().st_size for path in objects.iterdir()) <= 6000
 
 
+def test_what_was_taken_counts_before_it_is_written(tmp_path):
+    """Room that a writer took is not given to another, though nothing of the object is in its file yet."""
+    folder = folders.Folder(str(tmp_path), 1000)
+    folder.prepare()
+    with folder.arriving(folder.place("memory://one")) as one, folder.arriving(folder.place("memory://two")) as two:
+        one.grow(700)
+        for path in (one.path, two.path):
+            open(path, "wb").close()
+        with pytest.raises(folders.Full, match="too small for all that is fetched at once"):
+            two.grow(400)
+        assert two.taken == 0
+        two.grow(300)
+
+
 KILLED = """
 import os, signal, sys
 import penstock as ps
@@ -228,7 +242,7 @@ def test_a_kill_in_the_middle(server, cache, tmp_path, when):
     url = f"{server.url}/03.bin"
     done = subprocess.run([sys.executable, "-c", KILLED, url, str(tmp_path / "cache"), when], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
-    assert len(os.listdir(tmp_path / "cache" / "remote" / "partial")) == 1
+    assert len(os.listdir(tmp_path / "cache" / "remote" / "partial")) == (1 if when == "early" else 2)
     assert not cache().has(url)
     folders.looked.clear()
     assert cache().read(url) == contents()[3]

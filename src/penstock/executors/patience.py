@@ -19,6 +19,9 @@ from penstock.graph.reading import Reading
 logger = logging.getLogger("penstock")
 
 WARN = 60.0  # seconds at one item after which a warning appears where there is no limit
+# Ticks that count between two looks, at the most. The trainer looks only while it waits for a batch, and what it hears
+# was asked for at the look before: after a long step of training, three looks must agree, not one.
+LONGEST = 1.5
 Item = tuple[int, int]  # the number of a step, and a position
 
 
@@ -29,7 +32,8 @@ class Look:
     ticket: int
     item: Item | None
     since: float
-    looks: int = 0
+    at: float  # the last look
+    waited: float = 0.0  # seconds at this item, as far as it was looked at
     told: bool = False
 
 
@@ -58,20 +62,22 @@ class Patience:
 
     def exceeded(self, worker: int, ticket: int, started: float, item: Item | None) -> float:
         """Note what a worker is at; return for how long, if that is too long and was not said before, else 0."""
+        now = time.monotonic()
         look = self.looks.get(worker)
         if look is None or look.ticket != ticket:
-            look = self.looks[worker] = Look(ticket, item, started)
+            look = self.looks[worker] = Look(ticket, item, started, started)
         elif item is not None and item != look.item:
             first = look.item is None
             look.item = item
             if not first:  # the first answer may be of an item that began with the ticket
-                look.since = time.monotonic()
-        seconds = time.monotonic() - look.since
-        look.looks += 1
-        if seconds < self.limit or look.told or look.looks < 2:  # at the first look it could not have answered yet
+                look.since = look.at = now
+                look.waited = 0.0
+        look.waited += min(now - look.at, LONGEST * self.tick)
+        look.at = now
+        if look.waited < self.limit or look.told:
             return 0.0
         look.told = True
-        return seconds
+        return now - look.since
 
     def describe(self, ticket: Ticket, item: Item | None, seconds: float, worker: str, stack: str) -> str:
         """Return the words for an item that takes too long."""

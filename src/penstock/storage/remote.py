@@ -20,7 +20,7 @@ from penstock.graph.amounts import nbytes_of, said
 from penstock.graph.checking import short, whole
 from penstock.graph.storing import Format, Reader, Tape, require
 from penstock.storage.patterns import expanded, joined
-from penstock.storage.remote_folder import Folder
+from penstock.storage.remote_folder import Arriving, Folder
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 PATIENCE = 100  # times that an object may vanish before it is read
@@ -181,15 +181,13 @@ class Remote:
             raise StoreError(
                 f"{url} has {said(expected)}, and the cache holds {said(int(self.limit))}: Remote(limit=…)."
             )
-        folder = self.folder
-        with folder.arriving(path) as partial:
-            counted = counting(folder)
-            system.get_file(name, partial, callback=counted)
-            size = os.path.getsize(partial)
+        with self.folder.arriving(path) as arriving:
+            arriving.grow(expected or 0)
+            system.get_file(name, arriving.path, callback=growing(arriving))
+            size = os.path.getsize(arriving.path)
             if expected is not None and size != expected:
                 raise OSError(f"{size} bytes came, of {expected}")
-            if size > counted.taken:  # some file systems tell nothing meanwhile
-                folder.take(size - counted.taken)
+            arriving.grow(size)  # some file systems tell nothing meanwhile
 
 
 def meant(error: BaseException) -> BaseException:
@@ -208,20 +206,20 @@ def final(error: BaseException) -> bool:
     return isinstance(error, FINAL)
 
 
-def counting(folder: Folder) -> Any:
-    """Return fsspec's callback that makes room for what comes, while it comes."""
+def growing(arriving: Arriving) -> Any:
+    """Return fsspec's callback that makes room for what comes, while it comes: not every server tells a size."""
 
-    class Counting(require("fsspec", "remote", "").callbacks.Callback):  # type: ignore[misc]
+    class Growing(require("fsspec", "remote", "").callbacks.Callback):  # type: ignore[misc]
         """Takes room for every piece."""
 
-        taken = 0
+        came = 0
 
         def relative_update(self, inc: int = 1) -> None:
             """Note that some bytes came."""
-            self.taken += int(inc)
-            folder.take(int(inc))
+            self.came += int(inc)
+            arriving.grow(self.came)
 
-    return Counting()
+    return Growing()
 
 
 class Ahead:

@@ -1,7 +1,8 @@
 """The folder on the local disk in which remote objects are kept: bounded, shared by processes, safe against kills.
 
     objects/<hash>-<name>     an object, whole; its time says when it was used last
-    partial/<random>          one being fetched, locked while its writer lives
+    partial/<random>.data     one being fetched
+    partial/<random>          how many bytes that takes, or will take; locked while its writer lives
     locks/<number>            whoever fetches an object holds the lock of its hash; others wait, and find it
     usage                     bytes in use; whoever changes it holds its lock
 
@@ -25,6 +26,7 @@ from penstock.graph.amounts import said
 from penstock.graph.storing import flush
 
 STRIPES = 1024  # locks of objects being fetched
+DATA = ".data"
 ROOM = 0.9  # of the limit that is left in use where something has to go, so that not every object is a look at all
 
 
@@ -53,37 +55,38 @@ class Folder:
             yield
 
     @contextlib.contextmanager
-    def arriving(self, path: str) -> Iterator[str]:
+    def arriving(self, path: str) -> Iterator[Arriving]:
         """Give a file to write an object into; it gets its name when the block ends well."""
-        fd, partial = tempfile.mkstemp(dir=os.path.join(self.path, "partial"))
+        fd, claim = tempfile.mkstemp(dir=os.path.join(self.path, "partial"))
+        partial = claim + DATA
         try:
             fcntl.flock(fd, fcntl.LOCK_SH)
-            yield partial
+            yield Arriving(self, fd, partial)
             flush(partial)
             os.rename(partial, path)
             os.utime(path)
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(partial)
+            remove(partial)
+            remove(claim)
             os.close(fd)
 
-    def take(self, nbytes: int) -> None:
-        """Make room for some bytes more, and count them."""
+    def take(self, nbytes: int, arriving: Arriving) -> None:
+        """Make room for some bytes more of an object, and count them, in use and as its own."""
         with locked(os.path.join(self.path, "usage")) as fd:
-            used = int(os.pread(fd, 32, 0) or 0) + nbytes
+            used = number_in(fd) + nbytes
             if used > self.limit or fresh(self.path):
                 used = self.tidy(nbytes) + nbytes
                 if used > self.limit:
                     raise Full(f"the cache of {said(self.limit)} is too small for all that is fetched at once")
-            os.pwrite(fd, f"{used:<32d}".encode(), 0)
+            arriving.taken += nbytes
+            write_number(arriving.claim, arriving.taken)
+            write_number(fd, used)
 
     def tidy(self, wanted: int) -> int:
         """Remove what killed writers left, then what was used longest ago, until there is room; return the bytes."""
         used, found = 0, []
         for path in glob.iglob(os.path.join(glob.escape(self.path), "partial", "*")):
-            if not abandoned(path):
-                with contextlib.suppress(FileNotFoundError):
-                    used += os.path.getsize(path)
+            used += 0 if path.endswith(DATA) else claimed(path)
         with os.scandir(os.path.join(self.path, "objects")) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
@@ -95,10 +98,24 @@ class Folder:
         for _, size, path in sorted(found):
             if used + wanted <= self.limit * ROOM:
                 break
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            remove(path)
             used -= size
         return used
+
+
+class Arriving:
+    """An object that is being fetched: the file that it is written into, and the bytes that were taken for it."""
+
+    def __init__(self, folder: Folder, claim: int, path: str) -> None:
+        self.folder = folder
+        self.claim = claim
+        self.path = path
+        self.taken = 0
+
+    def grow(self, nbytes: int) -> None:
+        """See to it that so many bytes in all have been taken."""
+        if nbytes > self.taken:
+            self.folder.take(nbytes - self.taken, self)
 
 
 class Full(OSError):
@@ -128,17 +145,37 @@ def locked(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def abandoned(path: str) -> bool:
-    """Remove a partial object whose writer is dead; tell whether it was one."""
+def claimed(path: str) -> int:
+    """Return what an object that is being fetched takes; remove it, if its writer is dead.
+
+    It is not the size of its file: what a writer still holds in its buffer has been counted, too.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True
+        return 0
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(path)
-        return True
+        remove(path + DATA)
+        remove(path)
+        return 0
     except OSError:
-        return False
+        return number_in(fd)
     finally:
         os.close(fd)
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def number_in(fd: int) -> int:
+    """Return the number that a file holds; 0 for an empty one."""
+    return int(os.pread(fd, 32, 0) or 0)
+
+
+def write_number(fd: int, number: int) -> None:
+    """Write a number over the one that a file holds."""
+    os.pwrite(fd, f"{number:<32d}".encode(), 0)
