@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from penstock.graph.order import BLOCK, TABLE, Order
+from penstock.graph.order import TABLE, Order
 
 KEYS = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 5000), st.integers(0, 2**40))
 LARGE = [TABLE + 1, 3 * TABLE + 7, 1 << 16, (1 << 16) + 1, 100_003]
@@ -21,11 +21,7 @@ LARGE = [TABLE + 1, 3 * TABLE + 7, 1 << 16, (1 << 16) + 1, 100_003]
 
 def order(n, seed=0, number=1, epoch=0):
     """Return all positions of an order."""
-    return (
-        Order(n, (seed, number, epoch)).many(range(n))
-        if n <= BLOCK
-        else Order(n, (seed, number, epoch)).many(np.arange(n))
-    )
+    return Order(n, (seed, number, epoch)).many(range(n))
 
 
 @given(st.integers(0, 2 * TABLE), KEYS)
@@ -66,23 +62,8 @@ def test_one_is_many(n, key, data):
         expected = [Order(n, key).one(p) if n > TABLE else int(Order(n, key).many(np.array([p]))[0]) for p in places]
         assert Order(n, key).many(places).tolist() == expected
         assert Order(n, key).many(np.array(list(places), np.int64)).tolist() == expected
-        mixed = Order(n, key)
-        mixed.many(range(b, min(n, b + 3)))  # something else in its block
-        assert [mixed.one(p) for p in places] == expected
+        assert [Order(n, key).one(p) for p in places] == expected
         assert all(0 <= x < n for x in expected)
-
-
-@given(
-    st.sampled_from([50, TABLE, *LARGE]), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2 * BLOCK)), max_size=6)
-)
-def test_what_was_asked_before_does_not_matter(n, questions):
-    """The block that is kept between questions never shows."""
-    expected = order(n)
-    asked = Order(n, (0, 1, 0))
-    for where, count in questions:
-        start = int(where * (n - 1))
-        places = range(start, min(n, start + count))
-        assert np.array_equal(asked.many(places), expected[places.start : places.stop])
 
 
 def test_answers_cannot_be_spoiled():
@@ -118,8 +99,8 @@ def test_memory_is_bounded():
     asked.many(range(10))
     tracemalloc.start()
     try:
-        for start in (0, 10**6, 10**11, 10**12 - BLOCK):
-            asked.many(range(start, start + BLOCK))
+        for start in (0, 10**6, 10**11, 10**12 - TABLE):
+            asked.many(range(start, start + TABLE))
             asked.one(start)
         peak = tracemalloc.get_traced_memory()[1]
     finally:

@@ -113,6 +113,8 @@ class Node(ABC):
     say which input is meant, by what ``input_names`` calls it, so states do not list the inputs' steps."""
     rereads: ClassVar[bool] = True
     """Whether resuming may read items of the input again; False where a position lies between two items of it."""
+    alike: ClassVar[int | None] = None
+    """How many entries of a position are always made alike; None for all. What stands behind is another step's."""
     aside: ClassVar[tuple[str, ...]] = ()
     """Fields that items do not depend on: where something is kept, say."""
     uneven = False
@@ -121,6 +123,8 @@ class Node(ABC):
     """Whether this step runs nothing of the user's, so that nobody can tell when, or how many at once, it computes."""
     silent = False
     """Whether this step only looks on: items, draws and saved states are the same without it."""
+    timeless: ClassVar[bool] = False
+    """Whether this is a source in memory: the same in every epoch, and no item of it can fail."""
 
     def __post_init__(self) -> None:
         """Remember the user's line, then check the fields."""

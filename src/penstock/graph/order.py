@@ -23,7 +23,7 @@ Vector = NDArray[np.int64]
 
 ROUNDS = 5
 TABLE = 1 << 14  # up to here the order is sorted random words
-BLOCK = 1 << 14  # this many places are computed at once and kept: vectors of this length stay in the cache
+FEW = 8  # places that are scrambled again in Python: below, NumPy's calls cost more than the numbers
 LANE = 1 << 61  # sets the words of an order apart from the draws of any item, whose part is far below this
 
 
@@ -40,16 +40,14 @@ def words(key: Key, count: int, lane: int = 0, block: int = 0) -> NDArray[np.uin
 class Order:
     """One shuffled epoch: a permutation of ``range(n)`` that depends on its key alone.
 
-    Memory is a block of 2**14 places at the most, whatever n is. ``lane`` and ``block`` tell apart several orders that
+    Memory is a table of 2**14 places at the most, whatever n is. ``lane`` and ``block`` tell apart several orders that
     one operation has in one epoch.
     """
 
     def __init__(self, n: int, key: Key, lane: int = 0, block: int = 0) -> None:
         self.n = n
-        # The block and its beginning are one value: threads that share an order replace both at once.
-        self._block: tuple[int, Vector] = (0, np.empty(0, np.int64))
         if n <= TABLE:
-            self._block = (0, np.argsort(words(key, n, lane, block), kind="stable").astype(np.int64))
+            self._table: Vector = np.argsort(words(key, n, lane, block), kind="stable").astype(np.int64)
             return
         bits = (n - 1).bit_length()
         self._mask = (1 << bits) - 1
@@ -58,12 +56,14 @@ class Order:
         raw = [int(w) & self._mask for w in words(key, 2 * ROUNDS, lane, block)]
         # A factor's top bit is set: a small one would leave the high bits nearly in order.
         self._keys = [(raw[2 * r], raw[2 * r + 1] | 1 | 1 << (bits - 1)) for r in range(ROUNDS)]
+        # The same for vectors: NumPy takes arrays without axes in half the time that it takes numbers in.
+        self._vectors = [tuple(np.array(number, self._word) for number in pair) for pair in self._keys]
+        self._bounds = tuple(np.array(number, self._word) for number in (self._mask, self._half, n - 1))
 
     def one(self, place: int) -> int:
         """Return the position that stands at a place."""
-        start, block = self._block
-        if 0 <= place - start < len(block):
-            return int(block[place - start])
+        if self.n <= TABLE:
+            return int(self._table[place])
         mask, half = self._mask, self._half
         while True:
             for key, factor in self._keys:
@@ -75,7 +75,7 @@ class Order:
     def find(self, position: int) -> int:
         """Return the place at which a position stands: the reverse of ``one``."""
         if self.n <= TABLE:
-            return int(np.flatnonzero(self._block[1] == position)[0])
+            return int(np.flatnonzero(self._table == position)[0])
         mask, half = self._mask, self._half
         while True:
             for key, factor in reversed(self._keys):
@@ -86,39 +86,27 @@ class Order:
 
     def many(self, places: range | Vector) -> Vector:
         """Return the positions that stand at many places."""
-        if not isinstance(places, range):
-            return self._block[1][places] if self.n <= TABLE else self._inside(places.astype(self._word))
-        if not places:
-            return np.empty(0, np.int64)
-        if places.step != 1 or len(places) > BLOCK:
-            return self.many(np.arange(places.start, places.stop, places.step))
-        first, last = places.start, places.stop
-        start, block = self._block
-        if first < start or last > start + len(block):  # neighbouring places are computed a block at a time
-            block = self._inside(np.arange(first, min(self.n, first + BLOCK), dtype=self._word))
-            start = first
-            self._block = (start, block)
-        return block[first - start : last - start]
+        where = np.arange(places.start, places.stop, places.step) if isinstance(places, range) else places
+        return self._table.take(where) if self.n <= TABLE else self._inside(where.astype(self._word))
 
-    def _inside(self, places: NDArray[Any]) -> Vector:
+    def _inside(self, x: NDArray[Any]) -> Vector:
         """Scramble until everything is inside n. Overwrites its argument."""
-        self._scramble(places)
-        result = places.astype(np.int64)
-        outside = np.flatnonzero(result >= self.n)
-        while len(outside):
-            again = result[outside].astype(self._word)
+        last = self._bounds[2]
+        self._scramble(x)
+        outside = np.flatnonzero(x > last)
+        while len(outside) > FEW:
+            again = x.take(outside)
             self._scramble(again)
-            result[outside] = again
-            outside = outside[again >= self.n]
-        return result
+            x[outside] = again
+            outside = outside.compress(again > last)
+        for place in outside.tolist():
+            x[place] = self.one(int(x[place]))
+        return x.astype(np.int64)
 
     def _scramble(self, x: NDArray[Any]) -> None:
-        word = self._word
-        mask, half = word(self._mask), word(self._half)
-        scratch = np.empty_like(x)
-        for key, factor in self._keys:
-            np.bitwise_xor(x, word(key), out=x)
-            np.multiply(x, word(factor), out=x)
-            np.bitwise_and(x, mask, out=x)
-            np.right_shift(x, half, out=scratch)
-            np.bitwise_xor(x, scratch, out=x)
+        mask, half, _ = self._bounds
+        for key, factor in self._vectors:
+            x ^= key
+            x *= factor
+            x &= mask
+            x ^= x >> half

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.graph.checking import whole
 from penstock.graph.cursors import Counting
 from penstock.graph.node import Cursor, Node, operation
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @operation
-class Epoch(Node):
+class Epoch(Reindexing):
     """The input as it is in epoch ``number``, whatever the epoch: one fixed order, one fixed augmentation."""
 
     pure = True
@@ -36,9 +37,9 @@ class Epoch(Node):
         """Return the input's item in that epoch."""
         return read.at(self.number).item(self.input, index)
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return the input's items in that epoch."""
-        return read.at(self.number).gather(self.input, indices)
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the same positions, in that epoch."""
+        return [Piece(WHOLE, self.input, indices, self.number)]
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write the item that stands there in that epoch."""

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError
 from penstock.graph.checking import choice, whole
-from penstock.graph.items import merge
 from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.reindexing import Piece, Reindexing, groups, picked
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -42,10 +42,11 @@ class Phase(NamedTuple):
 
 
 @operation
-class Interleave(Node):
+class Interleave(Reindexing):
     """``block`` items of each input in turn; until the ``first`` has no more when its turn is, or ``all`` have none."""
 
     pure = True
+    scatters = True
 
     inputs: tuple[Node, ...]
     block: int = 1
@@ -108,22 +109,16 @@ class Interleave(Node):
         """Return an item of the input whose turn it is."""
         return read.item(*self.find(index))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Gather from each input what falls into it."""
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return what falls into each input, and the positions there."""
         where = np.asarray(indices, np.int64)
-        if not len(where):
-            return []
         starts, sizes, ends, before = self.tables
         phase = np.searchsorted(starts, where, side="right") - 1
         rounds, within = np.divmod(where - starts[phase], ends[phase, -1])
         member = (ends[phase] <= within[:, None]).sum(1)
         size = sizes[phase, member]
         there = before[phase, member] + rounds * size + within - (ends[phase, member] - size)
-        parts = []
-        for number in np.unique(member).tolist():
-            mine = np.flatnonzero(member == number)
-            parts.append((mine, read.gather(self.inputs[number], there[mine])))
-        return merge(parts, len(where))
+        return [Piece(mine, self.inputs[number], picked(there, mine), read.epoch) for number, mine in groups(member)]
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write an item of the input whose turn it is."""

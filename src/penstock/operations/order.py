@@ -15,6 +15,7 @@ from penstock.graph.arranging import Itself
 from penstock.graph.checking import name_of, short
 from penstock.graph.node import Node, operation
 from penstock.graph.order import Key
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
@@ -24,13 +25,14 @@ Vector = NDArray[np.int64]
 
 
 @operation
-class Order(Node):
+class Order(Reindexing):
     """The items at the positions that ``sampler`` gives for the epoch.
 
     Every process that computes items asks for itself, once for each epoch. So what is asked has to give the same to all
     of them, and after a restart; it is asked twice when the operation is made, and refused if the answers differ.
     """
 
+    scatters = True
     random = True  # as far as others must know: not the same in every epoch
 
     input: Node
@@ -75,9 +77,9 @@ class Order(Node):
         """Return the item at the position that this place has."""
         return read.item(self.input, int(self.positions(read)[index]))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many of them: one vector of positions."""
-        return read.gather(self.input, self.positions(read)[np.asarray(indices, np.int64)])
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the positions that the sampler gave."""
+        return [Piece(WHOLE, self.input, self.positions(read)[np.asarray(indices, np.int64)], read.epoch)]
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item."""

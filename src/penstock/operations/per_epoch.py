@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from penstock.errors import ArgumentError, ClosedError
 from penstock.graph.checking import whole
-from penstock.graph.items import merge
 from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing, rounds, shifted
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -25,7 +23,7 @@ BARREN = 100  # rounds in a row that may give no item, by chance, where there we
 
 
 @operation
-class PerEpoch(Node):
+class PerEpoch(Reindexing):
     """Epoch e has the items e·count to e·count + count − 1 of the input, read again and again.
 
     A round of the input is an epoch for everything before it, as in ``repeat``. Of an endless ``repeat`` behind this,
@@ -63,28 +61,12 @@ class PerEpoch(Node):
         within, place = self.find(index, read)
         return within.item(self.input, place)
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Gather round by round; neighbouring places of one round stay a range."""
-        if not len(indices):
-            return []
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the rounds, and the positions in each."""
         n = self.input.length()
         first, before = self.begins(read.epoch)
-        if isinstance(indices, range):
-            there = range(indices.start + before, indices.stop + before, indices.step)
-            number = 0 if n is None else there[0] // n
-            if n is None or number == there[-1] // n:
-                shift = 0 if n is None else number * n
-                inner = range(there.start - shift, there.stop - shift, there.step)
-                return read.at(first + number).gather(self.input, inner)
-        where = np.asarray(indices, np.int64) + before
-        if n is None:
-            return read.at(first).gather(self.input, where)
-        rounds = where // n
-        parts = []
-        for number in np.unique(rounds).tolist():
-            mine = np.flatnonzero(rounds == number)
-            parts.append((mine, read.at(first + number).gather(self.input, where[mine] - number * n)))
-        return merge(parts, len(where))
+        there = shifted(indices, before)
+        return [Piece(WHOLE, self.input, there, first)] if n is None else rounds(self.input, n, there, first)
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from penstock.errors import ArgumentError
 from penstock.graph.checking import whole
-from penstock.graph.items import merge
 from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.reindexing import Piece, Reindexing, rounds
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -21,7 +19,7 @@ BARREN = 100  # rounds in a row that may give no item, by chance, where there we
 
 
 @operation
-class Repeat(Node):
+class Repeat(Reindexing):
     """``times`` rounds of the input, or endless ones where it is None.
 
     A round is an epoch for everything before it: epoch e of ``repeat(n)`` reads the input's epochs e·n to e·n + n − 1.
@@ -29,6 +27,7 @@ class Repeat(Node):
 
     pure = True
     rereads = False
+    alike = 2
 
     input: Node
     times: int | None = None
@@ -49,30 +48,22 @@ class Repeat(Node):
         n = self.input.length()
         return None if n is None or self.times is None else n * self.times
 
+    def first(self, read: Reading) -> int:
+        """Return which epoch of the input the first round is."""
+        return read.epoch * (ROUNDS if self.times is None else self.times)
+
     def within(self, read: Reading, number: int) -> Reading:
         """Return the reading of one round."""
-        return read.at(read.epoch * (ROUNDS if self.times is None else self.times) + number)
+        return read.at(self.first(read) + number)
 
     def item(self, index: int, read: Reading) -> Any:
         """Return an item of the round that the index falls into."""
         number, place = divmod(index, self.input.length() or 1)
         return self.within(read, number).item(self.input, place)
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Gather round by round; neighbouring places of one round stay a range."""
-        n = self.input.length() or 1
-        if isinstance(indices, range) and indices and indices.start // n == indices[-1] // n:
-            number = indices.start // n
-            shift = number * n
-            inner = range(indices.start - shift, indices.stop - shift, indices.step)
-            return self.within(read, number).gather(self.input, inner)
-        where = np.asarray(indices, np.int64)
-        rounds = where // n
-        parts = []
-        for number in np.unique(rounds).tolist():
-            mine = np.flatnonzero(rounds == number)
-            parts.append((mine, self.within(read, number).gather(self.input, where[mine] - number * n)))
-        return merge(parts, len(where)) if parts else []
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the rounds, and the positions in each."""
+        return rounds(self.input, self.input.length() or 1, indices, self.first(read))
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write the item of the round that the index falls into: it is the one of all rounds."""

@@ -15,6 +15,7 @@ from penstock.graph.arranging import Draws, Itself
 from penstock.graph.checking import flag, short, whole
 from penstock.graph.node import Node, operation
 from penstock.graph.order import Key
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
@@ -24,7 +25,7 @@ Weights = NDArray[np.float64]
 
 
 @operation
-class Sample(Node):
+class Sample(Reindexing):
     """``count`` draws of the input's items, others in every epoch; computed place by place.
 
     Draws with weights look the place's random number up in the running sum of the weights. Without replacement every
@@ -33,6 +34,7 @@ class Sample(Node):
 
     pure = True
     random = True
+    scatters = True
 
     input: Node
     count: int | None = None
@@ -101,8 +103,6 @@ class Sample(Node):
 
     def positions(self, places: Indices, read: Reading) -> NDArray[np.int64]:
         """Return the positions that are drawn for many places."""
-        if not len(places):
-            return np.empty(0, np.int64)
         if not self.replacement:
             if self.weights is None:
                 return read.order(self, self.size).many(places)
@@ -130,9 +130,9 @@ class Sample(Node):
         """Return the item that is drawn for this place."""
         return read.item(self.input, self.one(index, read))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many of them: one vector of positions."""
-        return read.gather(self.input, self.positions(indices, read))
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the positions that are drawn."""
+        return [Piece(WHOLE, self.input, self.positions(indices, read), read.epoch)]
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item."""

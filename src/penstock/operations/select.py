@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.graph.checking import short
 from penstock.graph.node import Node, operation
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
@@ -23,10 +24,11 @@ SHOWN = 4  # positions that a label names
 
 
 @operation
-class Select(Node):
+class Select(Reindexing):
     """The items at ``indices``, in that order. Selections of selections compose vectors: one gather at the source."""
 
     pure = True
+    scatters = True
 
     input: Node
     indices: NDArray[np.int64]
@@ -48,14 +50,14 @@ class Select(Node):
         """Return the input's item at the chosen position."""
         return read.item(self.input, int(self.indices[index]))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many: one vector of positions."""
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the chosen positions."""
         if isinstance(indices, range):
             stop = indices.stop if indices.stop >= 0 else None
-            where = self.indices[indices.start : stop : indices.step] if len(indices) else self.indices[:0]
+            where = self.indices[indices.start : stop : indices.step]
         else:
-            where = self.indices[indices]
-        return read.gather(self.input, where)
+            where = self.indices.take(indices)
+        return [Piece(WHOLE, self.input, where, read.epoch)]
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write to the chosen position."""

@@ -19,6 +19,7 @@ from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.graph.checking import choice, whole
 from penstock.graph.cursors import Counting
 from penstock.graph.node import Cursor, Node, operation
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing, shifted
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -30,7 +31,7 @@ MIX = 0x9E3779B97F4A7C15  # an odd number with its bits well spread: seeds of ne
 
 
 @operation
-class Shard(Node):
+class Shard(Reindexing):
     """The items of one rank of several; together the ranks read every item once, but for what ``last`` says."""
 
     input: Node
@@ -121,17 +122,14 @@ class Shard(Node):
         """Return the input's item."""
         return read.item(self.input, self.where(index))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many: ranges stay ranges where nothing is repeated."""
-        if not len(indices):
-            return []
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the input's positions: ranges stay ranges where nothing is repeated."""
         step, shift = (1, self.begin) if self.by == "block" else (self.world, self.rank)
-        if isinstance(indices, range):
-            inner = range(indices.start * step + shift, indices.stop * step + shift, indices.step * step)
-            if self.total is None or max(inner[0], inner[-1]) < self.total:
-                return read.gather(self.input, inner)
-        places = np.asarray(indices, np.int64) * step + shift
-        return read.gather(self.input, places if self.total is None else np.minimum(places, self.total - 1))
+        there = shifted(indices, shift, step)
+        total = self.total
+        if total is not None and (not isinstance(there, range) or max(there[0], there[-1]) >= total):
+            there = np.minimum(np.asarray(there), total - 1)
+        return [Piece(WHOLE, self.input, there, read.epoch)]
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item."""

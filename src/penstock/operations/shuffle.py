@@ -11,6 +11,7 @@ from penstock.graph.arranging import Arrangement, Ascending, Blocks, Itself, Str
 from penstock.graph.checking import whole
 from penstock.graph.node import Node, operation
 from penstock.graph.order import Key, Order
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices
@@ -20,7 +21,7 @@ STORED = "stored"  # in place of a block's length: the groups that a store has
 
 
 @operation
-class Shuffle(Node):
+class Shuffle(Reindexing):
     """A permutation of the whole input, computed place by place: no index list, whatever the length.
 
     With ``block``, of whole blocks, of which ``blocks`` at a time are mixed item by item. With ``ascending``, every run
@@ -29,6 +30,7 @@ class Shuffle(Node):
 
     pure = True
     random = True
+    scatters = True
 
     input: Node
     block: int | str | None = None
@@ -92,9 +94,9 @@ class Shuffle(Node):
         """Return the item that stands at this place of the epoch."""
         return read.item(self.input, self.order(read).one(index))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many of them: one vector of positions."""
-        return read.gather(self.input, self.order(read).many(indices))
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the positions that stand there in this epoch."""
+        return [Piece(WHOLE, self.input, self.order(read).many(indices), read.epoch)]
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write the item that stands at this place of the epoch."""

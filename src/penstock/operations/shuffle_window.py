@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.graph.arranging import Windowed
 from penstock.graph.checking import whole
 from penstock.graph.node import Cursor, Node, operation
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 from penstock.graph.windowing import Windowing
 
 if TYPE_CHECKING:
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 
 @operation
-class ShuffleWindow(Node):
+class ShuffleWindow(Reindexing):
     """A permutation in which no item moves more than ``window`` places: by position, or block by block of a stream."""
 
     pure = True
     random = True
+    scatters = True
 
     input: Node
     window: int
@@ -42,9 +44,10 @@ class ShuffleWindow(Node):
         """Return the item that stands at this place of the epoch."""
         return read.item(self.input, self.order(read, self.input.length()).one(index))
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many of them: one vector of positions."""
-        return read.gather(self.input, self.order(read, self.input.length()).many(indices))
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the positions that stand there in this epoch."""
+        there = self.order(read, self.input.length()).many(indices)
+        return [Piece(WHOLE, self.input, there, read.epoch)]
 
     def origin(self, index: int, read: Reading) -> object:
         """Return what the source calls the item at this place."""

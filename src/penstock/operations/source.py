@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.graph.checking import short, whence, whole
 from penstock.graph.context import empty
+from penstock.graph.copies import rows_at
 from penstock.graph.items import Columns, Rows, each
 from penstock.graph.node import Node, operation
 
@@ -34,6 +35,7 @@ class Range(Node):
     """``count`` whole numbers: ``begin``, ``begin + step``, and so on."""
 
     pure = True
+    timeless = True
 
     count: int
     begin: int = 0
@@ -190,6 +192,7 @@ class Arrays(Node):
     """Aligned rows of arrays, gathered by whole index vectors."""
 
     pure = True
+    timeless = True
 
     columns: Columns
 
@@ -225,7 +228,7 @@ class Arrays(Node):
             stop = indices.stop if indices.stop >= 0 else None
             rows = slice(indices.start, stop, indices.step) if count else slice(0)
             return Rows(each(self.columns, lambda c: sliced(c, rows, count)), count)
-        return Rows(each(self.columns, lambda c: taken(c, indices, count)), count)
+        return Rows(each(self.columns, lambda c: rows_at(c, indices)), count)
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write a row into the arrays themselves, by NumPy's rules of assignment; all columns or none."""
@@ -283,12 +286,6 @@ def sliced(column: NDArray[Any], rows: slice, count: int) -> NDArray[Any]:
     return out
 
 
-def taken(column: NDArray[Any], indices: NDArray[np.int64], count: int) -> NDArray[Any]:
-    """Gather rows into new memory. ``mode="clip"`` because with "raise" NumPy fills a buffer first and copies it."""
-    out = empty((count, *column.shape[1:]), column.dtype)
-    return column.take(indices, 0, out, "clip")
-
-
 @operation
 class Files(Node):
     """The paths that match patterns, sorted; kept as one block of text, not as Python strings.
@@ -298,6 +295,7 @@ class Files(Node):
     """
 
     pure = True
+    timeless = True
 
     patterns: tuple[str, ...]
     text: NDArray[np.uint8]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from penstock.graph.checking import whole
 from penstock.graph.cursors import Counting
 from penstock.graph.node import Cursor, Node, operation
+from penstock.graph.reindexing import WHOLE, Piece, Reindexing, shifted
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @operation
-class Slice(Node):
+class Slice(Reindexing):
     """The positions ``start, start + step, …`` of a sequence, ``count`` of them; endless where ``count`` is None."""
 
     pure = True
@@ -36,14 +35,9 @@ class Slice(Node):
         """Return the input's item at the shifted position."""
         return read.item(self.input, self.begin + index * self.step)
 
-    def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many: ranges stay ranges, so what reads neighbouring rows still does."""
-        begin, step = self.begin, self.step
-        if isinstance(indices, range):
-            return read.gather(
-                self.input, range(begin + indices.start * step, begin + indices.stop * step, indices.step * step)
-            )
-        return read.gather(self.input, np.asarray(indices * step + begin))
+    def trace(self, indices: Indices, read: Reading) -> Sequence[Piece]:
+        """Return the input's positions."""
+        return [Piece(WHOLE, self.input, shifted(indices, self.begin, self.step), read.epoch)]
 
     def assign(self, index: int, value: Any, read: Reading) -> None:
         """Write the input's item at the shifted position."""
