@@ -92,7 +92,7 @@ OpenCV's. Figures are batches of 1 MB, or images, a second.
     systems=(
         System("theirs-1mb", Role.LIMIT, partial(arrays, THEIRS, PROCESSES), "processes"),
         System("ours-1mb", Role.CLAIM, partial(arrays, OURS, PROCESSES), "processes"),
-        *row("1mb-threads", arrays, THREADS, 0.5),  # copies alone: what is made ahead of the loop has left the caches
+        *row("1mb-threads", arrays, THREADS, 1.0),
         *row("images-threads", images, THREADS, 1.0),
         *row("images-processes", images, PROCESSES, 1.0),
     ),

@@ -220,3 +220,20 @@ def test_the_interpreter_leaves_a_stuck_item(script):
     )
     assert (done.returncode, done.stdout) == (0, "0\n")
     assert time.monotonic() - began < 20
+
+
+def test_memory_of_what_functions_return_is_kept(script):
+    """Arrays that users' functions allocate come from memory that was used before: no page fault for each 4 KiB."""
+    done = script(
+        """
+        import resource
+        import numpy as np
+        import penstock as ps
+
+        rows = np.arange(1 << 18, dtype=np.float32)  # 256 pages
+        with ps.range(600).map(lambda x: rows + x).loader(workers=ps.Threads(2), window=8) as loader:
+            faults = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt for _ in loader]
+        print((faults[-1] - faults[200]) / 400 < 8)
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from penstock.graph.copies import copied, placed
+from penstock.graph.copies import copied, placed, rows_at
 from penstock.graph.items import Rows
 from penstock.testing import same
 
@@ -66,3 +67,32 @@ def test_what_cannot_be_copied_is_made_again():
     asked = []
     found = placed([threading.Lock()], np.array([0, 0, 0]), lambda place: asked.append(place) or len(asked))
     assert (asked, found[1:]) == ([0, 0], [1, 2])
+
+
+WIDE = np.arange(1 << 20, dtype=np.int64).reshape(1024, 1024)  # 8 MB
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        WIDE,
+        np.asfortranarray(WIDE),
+        WIDE[:, ::2],
+        WIDE[::-1],
+        np.frombuffer(b"." + WIDE.tobytes(), np.int64, offset=1).reshape(WIDE.shape),
+        np.rec.fromarrays([WIDE, WIDE], names="a,b")["a"],
+    ],
+    ids=["C", "Fortran", "strided", "reversed", "unaligned", "field"],
+)
+def test_rows_are_gathered_alone(column):
+    """However an array lies, gathering some rows takes memory for those rows, not for all of it."""
+    places = np.array([1000, 3, 3, 7])
+    tracemalloc.start()
+    try:
+        found = rows_at(column, places)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(found, column[places])
+    assert peak < 1 << 20
+    assert len(rows_at(column, places[:0])) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,21 @@ def test_batches_are_the_rows(n, inner, dtype):
     for k, batch in enumerate(batches):
         assert batch.dtype == array.dtype
         assert same(np.asarray(batch), array[order[7 * k : 7 * k + 7]])
+
+
+def test_a_shuffled_batch_copies_its_rows_alone():
+    """An array whose rows do not lie one behind the other is not copied whole for every batch."""
+    array = np.asfortranarray(np.arange(1 << 20, dtype=np.int64).reshape(1 << 16, 16))  # 8 MB
+    batches = ps.arrays(array).select(np.arange(0, 1 << 16, 999)[::-1]).batch(8)
+    batches[0]
+    tracemalloc.start()
+    try:
+        batch = batches[1]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(batch, array[np.arange(0, 1 << 16, 999)[::-1][8:16]])
+    assert peak < 1 << 20
 
 
 def test_memory_maps_stay_on_disk(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -68,6 +69,22 @@ def test_copies_can_be_changed(tmp_path):
     with pytest.raises(ValueError, match="read-only"):
         ps.open(tmp_path / "a.npy", copy=False)[0][:] = 7
     assert not np.load(tmp_path / "a.npy").any()
+
+
+def test_rows_of_a_file_in_fortran_order_are_read_alone(tmp_path):
+    """A batch of an array that lies column by column takes memory for its rows, not for the whole file."""
+    array = np.asfortranarray(np.arange(1 << 20, dtype=np.int64).reshape(1 << 16, 16))  # 8 MB
+    np.save(tmp_path / "x.npy", array)
+    batches = ps.open(tmp_path / "x.npy").select(np.arange(0, 1 << 16, 999)[::-1]).batch(8)
+    batches[0]
+    tracemalloc.start()
+    try:
+        batch = batches[1]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(batch, array[np.arange(0, 1 << 16, 999)[::-1][8:16]])
+    assert peak < 1 << 20
 
 
 def test_rows_that_differ_are_refused(tmp_path):

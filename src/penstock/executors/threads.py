@@ -24,6 +24,7 @@ from typing import NamedTuple
 from penstock.errors import ClosedError, WorkerNotStarted
 from penstock.executors.patience import Patience
 from penstock.graph.checking import function, whole
+from penstock.graph.context import teach_malloc
 from penstock.graph.cursors import weight
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.graph.reading import Meter
@@ -138,6 +139,7 @@ class ThreadSession(Session):
     """Threads that are alive."""
 
     def __init__(self, work: Work, count: int, on_start: Callable[[int], object] | None = None) -> None:
+        teach_malloc()  # what users' functions return is memory of their own
         self.crew = Crew(work, on_start)
         self.patience = Patience(work)
         self.closed = False

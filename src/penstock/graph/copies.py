@@ -66,6 +66,12 @@ def placed(values: Sequence[Any], places: NDArray[np.int64], again: Callable[[in
 
 
 def rows_at(column: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
-    """Gather rows into new memory."""
+    """Gather rows into new memory. ``mode="clip"`` because with "raise" NumPy fills a buffer first and copies it.
+
+    Of an array whose rows do not lie one behind the other, ``take`` would copy all of it, for every batch.
+    """
     out = empty((len(places), *column.shape[1:]), column.dtype)
+    if not (column.flags.c_contiguous and column.flags.aligned):
+        out[...] = column[places]
+        return out
     return column.take(places, 0, out, "clip") if len(places) else out

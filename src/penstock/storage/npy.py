@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from penstock.errors import ArgumentTypeError, StoreError
 from penstock.graph.checking import flag, short
 from penstock.graph.context import empty
+from penstock.graph.copies import rows_at
 from penstock.graph.items import Rows, each
 from penstock.graph.storing import Format, Reader, Recorder, sampled
 
@@ -60,7 +61,7 @@ class NpyReader(Reader):
             if not self.copy:
                 return Rows(each(self.columns, lambda c: c[rows]), len(indices))
             return Rows(each(self.columns, lambda c: copied(c[rows])), len(indices))
-        return Rows(each(self.columns, lambda c: taken(c, indices)), len(indices))
+        return Rows(each(self.columns, lambda c: rows_at(c, indices)), len(indices))
 
     def schema(self) -> Any:
         """Return each array's dtype and the shape of a row."""
@@ -72,11 +73,6 @@ def copied(rows: NDArray[Any]) -> NDArray[Any]:
     out = empty(rows.shape, rows.dtype)
     np.copyto(out, rows)
     return out
-
-
-def taken(column: NDArray[Any], indices: NDArray[np.int64]) -> NDArray[Any]:
-    """Return some rows in memory that travels without another copy."""
-    return column.take(indices, 0, empty((len(indices), *column.shape[1:]), column.dtype), "clip")
 
 
 def open_npy(path: str, *, copy: bool = True) -> Reader:

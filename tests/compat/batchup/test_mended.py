@@ -249,6 +249,8 @@ def test_weights_of_classes_that_are_absent():
         warnings.simplefilter("error")
         sampler = sampling.WeightedSampler.class_balancing_sampler(y=[0, 2, 2], n_classes=3)
     assert sampler.weights.tolist() == [0.5, 0.25, 0.25]
+    weights = sampling.WeightedSampler.class_balancing_sample_weights(y=np.array([0, 2, 2]), n_classes=3)
+    assert weights.tolist() == [0.5, 0.25, 0.25]
 
 
 @pytest.mark.parametrize("shuffle", [None, np.random.RandomState(0)])

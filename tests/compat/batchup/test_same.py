@@ -252,6 +252,25 @@ def test_refusals(bu, make, error):
         make(bu)
 
 
+def test_classes_to_derive_from_can_be_made(bu):
+    """What is there to be derived from can be made, and does what it can: indices without samples, say."""
+    source = bu.data_source.RandomAccessDataSource(5)
+    assert lists(source.batch_indices_iterator(3)) == [[0, 1, 2], [3, 4]]
+    assert (source.num_samples(), source.is_random_access) == (5, True)
+    nothing, sampler = bu.data_source.AbstractDataSource(), bu.sampling.AbstractSampler()
+    assert not nothing.is_random_access
+    for call in (
+        lambda: source.samples_by_indices_nomapping([0]),
+        nothing.num_samples,
+        lambda: nothing.batch_iterator(3),
+        sampler.num_indices_generated,
+        lambda: sampler.in_order_indices_batch_iterator(3),
+        lambda: sampler.shuffled_indices_batch_iterator(3, rng()),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()
+
+
 def test_pools_refuse_what_has_no_indices():
     """A pool takes sources of random access only, as BatchUp's do."""
     ours = importlib.import_module(f"{OURS}.data_source")

@@ -6,6 +6,7 @@ import functools
 import os
 import pickle
 import signal
+import threading
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from penstock.compat.fuel.converters.base import fill_hdf5_file
 from penstock.compat.fuel.datasets import H5PYDataset, IndexableDataset, IterableDataset, TextFile
 from penstock.compat.fuel.schemes import ConstantScheme, SequentialScheme, ShuffledScheme
-from penstock.compat.fuel.server import recv_arrays, send_arrays, serve
+from penstock.compat.fuel.server import FRONTS, Course, recv_arrays, send_arrays, serve
 from penstock.compat.fuel.streams import DataStream, ServerDataStream
 from penstock.compat.fuel.transformers import (
     Batch,
@@ -24,6 +25,7 @@ from penstock.compat.fuel.transformers import (
     MultiProcessing,
     Padding,
     Rename,
+    SortMapping,
     Transformer,
     Unpack,
 )
@@ -158,6 +160,41 @@ def test_later_clients_and_augmentation(served):
     expected = epochs(Noisy(shuffled()), 3)
     assert epochs(connect(), 3) == expected
     assert epochs(connect(), 3) == expected
+
+
+class Locked(Transformer):
+    """Holds what cannot be copied."""
+
+    def __init__(self, data_stream):
+        super().__init__(data_stream, data_stream.produces_examples)
+        self.lock = threading.Lock()
+
+    def transform_batch(self, batch):
+        return batch
+
+
+def test_a_stream_that_cannot_be_copied_is_served_once(served):
+    """One client reads its epochs, in order; a second one, which would need a copy, is told so."""
+    connect = served(Locked(shuffled()))
+    assert epochs(connect(), 3) == epochs(shuffled(), 3)
+    with pytest.raises(Exception, match="cannot be copied"):
+        epochs(connect(), 1)
+
+
+def test_a_generator_is_served(served):
+    """What a generator gives is an epoch, and then there is no more."""
+    stream = DataStream(IterableDataset({"x": (number for number in range(5))}))
+    assert epochs(served(stream)()) == [[[0], [1], [2], [3], [4]], []]
+
+
+def test_a_late_reader_of_a_long_course():
+    """Only the last epochs' beginnings are kept; an earlier epoch is read again from the first, to the same numbers."""
+    course = Course(Noisy(shuffled()))
+    expected = epochs(Noisy(shuffled()), 10)
+    assert [rows(course.read(epoch)) for epoch in range(10)] == expected
+    assert rows(course.read(3)) == expected[3]
+    assert rows(course.read(9)) == expected[9]
+    assert len(course._fronts) == 1 + FRONTS
 
 
 def test_the_document_s_call_works():
@@ -297,6 +334,19 @@ def test_batches_of_different_shapes():
     ((data,),) = Batch(DataStream(IterableDataset([[1], [2, 3]])), ConstantScheme(2)).get_epoch_iterator()
     assert data.dtype == object
     assert data.tolist() == [[1], [2, 3]]
+
+
+def test_batches_of_different_shapes_are_sorted():
+    """SortMapping keeps ragged columns as arrays of objects, sorted, so that they can be taken apart and padded."""
+    lengths = [3, 1, 4, 1, 5, 9]
+    data = {"x": [np.arange(n) for n in lengths], "n": lengths}
+    stream = Batch(DataStream(IterableDataset(data)), ConstantScheme(6))
+    ordered = Batch(Unpack(Mapping(stream, SortMapping(lambda pair: len(pair[0])))), ConstantScheme(3))
+    found = list(Padding(ordered, mask_sources=("x",), mask_dtype="int8").get_epoch_iterator())
+    assert [(x.shape, mask.sum(1).tolist(), n.tolist()) for x, mask, n in found] == [
+        ((3, 3), [1, 1, 3], [1, 1, 3]),
+        ((3, 9), [4, 5, 9], [4, 5, 9]),
+    ]
 
 
 def test_names_may_change_places():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib.util
 import os
 import pickle
 
@@ -245,6 +246,44 @@ def test_pytables_layout(tmp_path):
     again.close_file()
     with pytest.raises(ValueError):
         again.get_data(request=True)
+
+
+def test_what_h5py_cannot_unpack_is_told(tmp_path):
+    """A node that is packed by Blosc, without the package that unpacks it, is an error that names the package."""
+    if importlib.util.find_spec("hdf5plugin"):
+        pytest.skip("hdf5plugin is installed")
+    path = str(tmp_path / "data.h5")
+    with h5py.File(path, "w") as file:
+        packed = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        packed.set_chunk((5,))
+        packed.set_filter(32001, h5py.h5z.FLAG_OPTIONAL)  # Blosc
+        group = file.create_group("Data")
+        h5py.h5d.create(group.id, b"y", h5py.h5t.STD_I32LE, h5py.h5s.create_simple((5,)), packed)
+    with pytest.raises(ImportError, match=r"data\.h5.*/Data/y.*hdf5plugin"):
+        PytablesDataset(path, ("y",))
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("adult", "Adult"),
+        ("billion", "OneBillionWord"),
+        ("binarized_mnist", "BinarizedMNIST"),
+        ("caltech101_silhouettes", "CalTech101Silhouettes"),
+        ("celeba", "CelebA"),
+        ("cifar10", "CIFAR10"),
+        ("cifar100", "CIFAR100"),
+        ("dogs_vs_cats", "DogsVsCats"),
+        ("imagenet", "ILSVRC2010"),
+        ("iris", "Iris"),
+        ("mnist", "MNIST"),
+        ("svhn", "SVHN"),
+    ],
+)
+def test_datasets_have_modules_of_their_own(module, name):
+    """Programs import them from where Fuel has them, too."""
+    found = getattr(importlib.import_module(f"penstock.compat.fuel.datasets.{module}"), name)
+    assert found is getattr(importlib.import_module("penstock.compat.fuel.datasets"), name)
 
 
 def test_converted_files_are_found(tmp_path, monkeypatch):

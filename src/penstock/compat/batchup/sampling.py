@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,24 +21,29 @@ def num_batches(n: int, batch_size: int) -> int:
     return -(-n // batch_size)
 
 
-class AbstractSampler(ABC):
+def missing(owner: object, method: str) -> NotImplementedError:
+    """Return the error of a method that a subclass leaves out: of the call only, since these classes can be made."""
+    return NotImplementedError(f"{type(owner).__name__} does not override {method}.")
+
+
+class AbstractSampler:
     """Says which samples are drawn, a batch of indices at a time."""
 
-    @abstractmethod
     def num_indices_generated(self) -> float:
         """Return how many samples are drawn: a whole number, or ``np.inf``."""
+        raise missing(self, "num_indices_generated")
 
     def map_indices(self, indices: Any) -> Any:
         """Return the indices in the data of positions in what is drawn from."""
         return indices
 
-    @abstractmethod
     def in_order_indices_batch_iterator(self, batch_size: int) -> Iterator[Indices]:
         """Return the batches of indices in order."""
+        raise missing(self, "in_order_indices_batch_iterator")
 
-    @abstractmethod
     def shuffled_indices_batch_iterator(self, batch_size: int, shuffle_rng: Any) -> Iterator[Indices]:
         """Return the batches of indices in random order."""
+        raise missing(self, "shuffled_indices_batch_iterator")
 
 
 class Rounds(AbstractSampler):
@@ -157,11 +161,12 @@ class WeightedSampler(AbstractSampler):
             yield shuffle_rng.choice(self.length, size=(batch_size,), p=self.weights)
 
     @staticmethod
-    def class_balancing_sample_weights(y: Any) -> NDArray[np.float64]:
+    def class_balancing_sample_weights(y: Any, n_classes: Any = None) -> NDArray[np.float64]:  # noqa: ARG004
         """Return weights with which all classes that there are become equally likely.
 
         Args:
             y: the class of each sample, from 0 up.
+            n_classes: how many there are; taken for compatibility, since absent ones have no samples to weigh.
         """
         y = np.asarray(y)
         counts = np.bincount(y)

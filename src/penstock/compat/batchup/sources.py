@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from penstock.compat.batchup.evaluating import batch_map_concat, batch_map_mean
-from penstock.compat.batchup.sampling import AbstractSampler, StandardSampler, SubsetSampler, num_batches
+from penstock.compat.batchup.sampling import AbstractSampler, StandardSampler, SubsetSampler, missing, num_batches
+from penstock.compat.rows import rows
 
 
-class AbstractDataSource(ABC):
-    """Something that mini-batches come from."""
+class AbstractDataSource:
+    """Something that mini-batches come from. A subclass overrides what it can do."""
 
     @property
     def is_random_access(self) -> bool:
         """Whether batches can be made of indices, and so by workers."""
         return False
 
-    @abstractmethod
     def num_samples(self, **kwargs: Any) -> Any:
         """Return how many samples there are: a whole number, ``np.inf``, or None where nobody knows."""
+        raise missing(self, "num_samples")
 
-    @abstractmethod
     def batch_iterator(self, batch_size: int, **kwargs: Any) -> Iterator[Any]:
         """Return an iterator of mini-batches."""
+        raise missing(self, "batch_iterator")
 
     def batch_indices_iterator(self, batch_size: int, **kwargs: Any) -> Iterator[Any]:
         """Return an iterator of the indices of each mini-batch; of random access sources."""
@@ -129,9 +129,9 @@ class RandomAccessDataSource(AbstractDataSource):
         """Return how many samples the sampler draws."""
         return self.sampler.num_indices_generated()
 
-    @abstractmethod
     def samples_by_indices_nomapping(self, indices: Any) -> Any:
         """Return the mini-batch of some indices of the data."""
+        raise missing(self, "samples_by_indices_nomapping")
 
     def samples_by_indices(self, indices: Any) -> Any:
         """Return the mini-batch of some positions in what the sampler draws from."""
@@ -186,7 +186,7 @@ class ArrayDataSource(RandomAccessDataSource):
 
     def samples_by_indices_nomapping(self, indices: Any) -> Any:
         """Return the rows, a tuple with an entry for each array."""
-        batch = tuple(array[indices] for array in self.data)
+        batch = tuple(rows(array, indices) for array in self.data)
         if not self.include_indices:
             return batch
         if isinstance(indices, slice):

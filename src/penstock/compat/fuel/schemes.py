@@ -234,6 +234,9 @@ def batches(indices: Any, size: int, *, in_order: bool = False) -> Reading:
     """Return lists of indices."""
     if isinstance(indices, np.ndarray):
         lists = ps.arrays(indices).batch(size).map(operator.methodcaller("tolist"))
+    elif isinstance(indices, range):
+        numbers = ps.range(indices.start, indices.stop, indices.step)
+        lists = numbers.batch(size).map(operator.methodcaller("tolist"))
     else:
         lists = ps.items(indices).batch(size, collate=list)
     return Reading(lists.map(sorted) if in_order else lists)

@@ -13,6 +13,8 @@ import numpy as np
 import penstock as ps
 from penstock.compat.fuel.wrapping import twin
 
+FRONTS = 4  # epochs whose beginnings are kept, besides the first
+
 
 def start_server(
     data_stream: Any, port: int = 5557, hwm: int = 10, *, host: str = "*", keys: str | None = None
@@ -42,14 +44,17 @@ def serve(data_stream: Any, endpoint: str, *, hwm: int = 10, keys: str | None = 
 
 def epochs(data_stream: Any) -> ps.Stream[Any]:
     """Return the epochs of a stream as a Penstock dataset: epoch e is what the stream gives the (e+1)th time."""
-    return ps.stream(functools.partial(Epoch, Course(data_stream)))
+    try:
+        return ps.stream(functools.partial(Epoch, Course(data_stream)))
+    except Exception as error:  # noqa: BLE001  whatever an object raises that is copied
+        return ps.stream(functools.partial(Epoch, Passage(data_stream, error)))
 
 
 class Course:
     """The epochs of a stream, for readers at different places.
 
     An epoch depends on the draws of those before it. So the stream as it is before each epoch is kept: its schemes and
-    generators, not its datasets, which are shared.
+    generators, not its datasets, which are shared; of many epochs only the last ones, since readers are near them.
     """
 
     def __init__(self, data_stream: Any) -> None:
@@ -72,12 +77,38 @@ class Course:
         with self._lock:
             if epoch not in self._fronts:
                 self._fronts[epoch] = twin(stream)
+            for number in sorted(self._fronts)[1:-FRONTS]:
+                del self._fronts[number]
+
+
+class Passage:
+    """The epochs of a stream that cannot be copied: the stream itself is read, so each can be read once, in turn."""
+
+    def __init__(self, data_stream: Any, reason: BaseException) -> None:
+        self._stream = data_stream
+        self._reason = f"{type(reason).__name__}: {reason}"
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def read(self, epoch: int) -> Iterator[Any]:
+        """Yield what an epoch consists of; epochs before it that nobody has read are read."""
+        with self._lock:
+            if epoch < self._next:
+                raise ValueError(
+                    f"start_server: epoch {epoch} cannot be read again: this stream cannot be copied ({self._reason}), "
+                    "so it serves one client, from the front."
+                )
+            begun, self._next = self._next, epoch + 1
+        for _ in range(begun, epoch):
+            for _ in self._stream.get_epoch_iterator():
+                pass
+        yield from self._stream.get_epoch_iterator()
 
 
 class Epoch:
     """One epoch of a course, as it is sent."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: Course | Passage) -> None:
         self._course = course
         self._number = 0
 

@@ -6,6 +6,7 @@ a reference to indices. Sources of variable length have flat entries, and their 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import numbers
 import os
@@ -294,7 +295,7 @@ class PytablesDataset(Dataset):
         data_node: the group.
         sources_in_file: the names of the nodes, where they are others.
 
-    It is read by h5py, so what is packed by Blosc needs the package hdf5plugin.
+    It is read by h5py. What PyTables has packed by other means than zlib, such as Blosc, needs the package hdf5plugin.
     """
 
     nodes: Any
@@ -322,8 +323,11 @@ class PytablesDataset(Dataset):
         """Open the file."""
         import h5py
 
+        with contextlib.suppress(ImportError):
+            import hdf5plugin  # type: ignore[import-not-found,unused-ignore]  # noqa: F401  it adds what h5py unpacks
+
         self.h5file = h5py.File(path, "r")
-        self.nodes = [self.h5file[self.data_node][source] for source in self.sources_in_file]
+        self.nodes = [unpackable(self.h5file[self.data_node][source]) for source in self.sources_in_file]
         if self.stop is None:
             self.stop = len(self.nodes[0])
         self.num_examples = self.stop - self.start
@@ -347,6 +351,23 @@ class PytablesDataset(Dataset):
             indices = [index + self.start for index in request]
             return [Subset.sorted_fancy_indexing(node, indices) for node in self.nodes]
         raise ValueError(f"PytablesDataset: a request is a list of indices or a slice, not {request!r}.")
+
+
+def unpackable(node: Any) -> Any:
+    """Return a node, or refuse what h5py cannot unpack; it would say that a folder is missing."""
+    import h5py
+
+    packed = node.id.get_create_plist()
+    for number in range(packed.get_nfilters()):
+        code, _, _, name = packed.get_filter(number)
+        if not h5py.h5z.filter_avail(code):
+            message = (
+                f"{node.file.filename}: {node.name} is packed by {name.decode() or code}, which h5py does not know by "
+                "itself: pip install hdf5plugin"
+            )
+            node.file.close()
+            raise ImportError(message)
+    return node
 
 
 def longest(texts: Any) -> int:

@@ -7,6 +7,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from penstock.compat.fuel.exceptions import AxisLabelsMismatchError
 from penstock.compat.fuel.streams import AbstractDataStream
 
@@ -182,6 +184,17 @@ def inherited(data_stream: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     if data_stream.axis_labels:
         kwargs.setdefault("axis_labels", dict(data_stream.axis_labels))
     return kwargs
+
+
+def stacked(examples: Any) -> Any:
+    """Return examples as an array; where their shapes differ, as an array of objects."""
+    try:
+        return np.asarray(examples)
+    except ValueError:
+        found = np.empty(len(examples), dtype=object)
+        for index, example in enumerate(examples):
+            found[index] = example
+        return found
 
 
 def labels_of(data_stream: Any, source: str) -> tuple[str, ...] | None:

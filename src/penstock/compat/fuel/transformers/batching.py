@@ -10,7 +10,7 @@ import numpy as np
 import penstock as ps
 from penstock.compat.fuel.config_parser import config
 from penstock.compat.fuel.schemes import BatchSizeScheme, IterationScheme
-from penstock.compat.fuel.transformers.base import Transformer, inherited, no_request
+from penstock.compat.fuel.transformers.base import Transformer, inherited, no_request, stacked
 
 
 class Batch(Transformer):
@@ -171,17 +171,6 @@ def padded(samples: list[Any]) -> tuple[Any, Any]:
         [sample.astype(dtype, copy=False) if len(sample) else empty for sample in samples]
     )
     return found
-
-
-def stacked(examples: Any) -> Any:
-    """Return examples as an array; where their shapes differ, as an array of objects."""
-    try:
-        return np.asarray(examples)
-    except ValueError:
-        found = np.empty(len(examples), dtype=object)
-        for index, example in enumerate(examples):
-            found[index] = example
-        return found
 
 
 def sized(transformer: Any, request: Any) -> int:

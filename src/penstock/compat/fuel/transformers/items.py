@@ -14,6 +14,7 @@ from penstock.compat.fuel.transformers.base import (
     Transformer,
     inherited,
     no_request,
+    stacked,
     wanted,
 )
 
@@ -90,7 +91,7 @@ class SortMapping:
         ordered = sorted(zip(*batch, strict=False), key=self.key, reverse=self.reverse)
         columns = zip(*ordered, strict=True) if ordered else batch
         return tuple(
-            np.asarray(column) if isinstance(before, np.ndarray) else list(column)
+            stacked(column) if isinstance(before, np.ndarray) else list(column)
             for column, before in zip(columns, batch, strict=True)
         )
 

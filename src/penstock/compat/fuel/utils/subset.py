@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from penstock.compat.rows import rows
+
 
 class Subset:
     """Some of a dataset's examples.
@@ -120,7 +122,7 @@ class Subset:
         if sort_indices:
             return self.sorted_fancy_indexing(indexable, request)
         if hasattr(indexable, "dtype") and hasattr(indexable, "shape"):
-            return indexable[request]
+            return rows(indexable, request)
         return iterable_fancy_indexing(indexable, request)
 
     def _bounds(self) -> tuple[int, int, int]:

@@ -1,0 +1,5 @@
+"""Where Fuel has ``Adult``."""
+
+from penstock.compat.fuel.datasets.converted import Adult
+
+__all__ = ["Adult"]

@@ -1,0 +1,5 @@
+"""Where Fuel has ``OneBillionWord``."""
+
+from penstock.compat.fuel.datasets.text import OneBillionWord
+
+__all__ = ["OneBillionWord"]

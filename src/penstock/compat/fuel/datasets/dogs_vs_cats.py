@@ -1,0 +1,5 @@
+"""Where Fuel has ``DogsVsCats``."""
+
+from penstock.compat.fuel.datasets.converted import DogsVsCats
+
+__all__ = ["DogsVsCats"]

@@ -1,0 +1,5 @@
+"""Where Fuel has ``SVHN``."""
+
+from penstock.compat.fuel.datasets.converted import SVHN
+
+__all__ = ["SVHN"]
