@@ -217,6 +217,51 @@ def test_closed_by_another_thread(executor):
     assert isinstance(errors[0], ClosedError)
 
 
+@EXECUTORS
+def test_an_iteration_that_is_let_go_of_ends_at_once(executor):
+    """An iteration that nobody holds is gone without the garbage collector, so what it had under way ends with it."""
+    gc.collect()
+    gc.disable()
+    try:
+        with ps.range(10**6).map(lambda x: x).loader(workers=executor) as loader:
+            iterator = iter(loader)
+            assert list(itertools.islice(iterator, 3000)) == list(range(3000))
+            alive = weakref.ref(iterator.epoch)
+            del iterator
+            assert alive() is None
+            assert loader.state_dict()["position"] == 3000
+    finally:
+        gc.enable()
+
+
+@EXECUTORS
+def test_closed_with_items_at_hand(executor):
+    """Of a bundle of items that is at hand when a loader is closed, none comes any more, and the state says so."""
+    with ps.range(10**6).map(lambda x: x).loader(workers=executor) as loader:
+        iterator = iter(loader)
+        for _ in itertools.islice(iterator, 50_001):
+            pass
+        loader.close()
+        for _ in range(2):
+            with pytest.raises(ClosedError):
+                next(iterator)
+        assert loader.state_dict()["position"] == 50_001
+
+
+@pytest.mark.parametrize("executor", EVERYWHERE[1:], ids=["scrambled", "threads", "processes"])
+def test_another_iteration_takes_over_with_items_at_hand(executor):
+    """A second iteration of a loader ends the first, whose bundle at hand is given to nobody."""
+    with ps.range(10**5).map(lambda x: x).loader(workers=executor) as loader:
+        first = iter(loader)
+        for _ in itertools.islice(first, 10_001):
+            pass
+        second = iter(loader)
+        assert next(second) == 0
+        with pytest.raises(ClosedError):
+            next(first)
+        assert list(itertools.islice(second, 20_000)) == list(range(1, 20_001))
+
+
 # ---- states
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -85,3 +88,42 @@ def test_random_sampling():
     import random
 
     assert random.Random(0).choice(ps.range(5)) in range(5)
+
+
+def test_an_item_is_computed_from_what_there_is_now():
+    """What was worked out for one item and kept for the next depends on the description alone, not on what may change."""
+    rows, weights = np.arange(4), np.array([1.0, 0, 0, 0])
+
+    class Sampler:
+        order = (0, 1, 2)
+
+        def __iter__(self):
+            return iter(self.order)
+
+        def __len__(self):
+            return 3
+
+    plain, drawn, ordered = ps.arrays(rows), ps.range(4).sample(9, weights=weights), ps.range(3).order(Sampler())
+    assert [plain[2], drawn[0], ordered[0]] == [2, 0, 0]
+    rows[2] = 7
+    Sampler.order = (2, 1, 0)
+    assert [plain[2], ordered[0]] == [7, 2]
+
+
+@pytest.mark.parametrize("read", [lambda d: d[0], lambda d: next(iter(d))], ids=["indexed", "iterated"])
+def test_a_dataset_that_was_read_goes_without_the_garbage_collector(read):
+    """What is kept for the next item holds no dataset, and nothing of it, alive."""
+
+    class Things(list):
+        pass
+
+    things = Things(range(8))
+    alive = weakref.ref(things)
+    gc.disable()
+    try:
+        dataset = ps.items(things).shuffle().batch(2)
+        read(dataset)
+        del things, dataset
+        assert alive() is None
+    finally:
+        gc.enable()

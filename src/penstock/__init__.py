@@ -27,6 +27,7 @@ decodes and augments, and ``penstock.adapters`` hands batches to PyTorch and JAX
 from penstock.choosing import Compose, Maybe, OneOf, SomeOf
 from penstock.executors.inline import Inline
 from penstock.executors.processes import Processes
+from penstock.executors.ray import Ray
 from penstock.executors.threads import Threads
 from penstock.graph.context import empty
 from penstock.graph.execution import Executor
@@ -44,6 +45,7 @@ from penstock.sources import arrays, files, items, queue, range, stream, synthet
 from penstock.storage.remote import Remote
 from penstock.stream import Stream
 from penstock.surface.guessing import answering as _answering
+from penstock.surface.hinting import making as _making
 from penstock.watching.monitor import Monitor
 
 __all__ = [
@@ -57,6 +59,7 @@ __all__ = [
     "Packing",
     "Pad",
     "Processes",
+    "Ray",
     "Remote",
     "Retry",
     "Sequence",
@@ -85,4 +88,5 @@ __all__ = [
 
 __version__ = "0.1.0.dev0"
 
+_making(globals())  # a wrong option of a class is answered with the right one
 _answering(globals())  # a name of another library is answered with ours

@@ -75,7 +75,7 @@ class Sequence(Dataset[T_co]):
             return dataset(cut(self.node, index))
         if is_vector(index):
             return self.select(index)
-        return Reading(Plan(self.node)).item(self.node, self._place(index))
+        return self._reading().item(self.node, self._place(index))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Write through to the source: one item, or as many as a slice, a list of positions or a mask names.
@@ -97,7 +97,7 @@ class Sequence(Dataset[T_co]):
         >>> x
         array([ 0,  1, 21,  3, 41,  5])
         """
-        read = Reading(Plan(self.node))
+        read = self._reading()
         if not isinstance(index, slice) and not is_vector(index):
             read.assign(self.node, self._place(index), value)
             return

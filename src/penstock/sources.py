@@ -109,7 +109,8 @@ def stream(source: Iterable[T] | Callable[[], Iterable[T]], *, once: bool = Fals
 
     Args:
         source: a collection, an object with ``__iter__``, or a function without arguments; it is read in the caller.
-            ``set_epoch(epoch)`` is called on it where it has that.
+            Where it has ``set_epoch``, that is called with the epoch, on a copy (``copy.copy``). A dataset of Ray Data
+            gives its rows, in its order.
         once: take an iterator that cannot be made again. There is one epoch then, no way to resume in another process,
             and what workers have read ahead when a loop is left is gone. Leaving the loop does not close it.
 

@@ -16,8 +16,7 @@ import pytest
 import penstock as ps
 from penstock.errors import ClosedError, LedgerError
 from penstock.executors.desk import Desk
-from penstock.executors.feed import Part
-from penstock.executors.window import LARGEST
+from penstock.executors.feed import LARGEST, Part
 from penstock.graph.execution import Executor, Limits, Outcome, Session, Ticket, Work, Worker
 
 
@@ -202,11 +201,42 @@ def test_pieces_stay_small_where_items_are_heavy():
 def test_pieces_shrink():
     """Work that turns slow in mid-epoch is handed out in small pieces again."""
     probe = Probe(seconds=lambda ticket: ticket.size * (1e-6 if ticket.start < 8000 else 0.1))
-    with ps.range(20_000).map(str).loader(workers=probe, window=8) as loader:
-        assert sum(1 for _ in loader) == 20_000
+    with ps.range(60_000).map(str).loader(workers=probe, window=8) as loader:
+        assert sum(1 for _ in loader) == 60_000
     sizes = [ticket.size for ticket in probe.only.submitted]
     assert max(sizes) > 100
     assert set(sizes[-1000:]) == {1}
+
+
+def test_pieces_outlive_a_pause_of_a_worker():
+    """A worker that loses its core for a moment takes long over one piece: that makes the next ones no smaller."""
+    probe = Probe(seconds=lambda ticket: 0.5 if ticket.number % 3 == 0 else ticket.size * 1e-7)
+    with ps.range(300_000).map(str).loader(workers=probe) as loader:
+        assert sum(1 for _ in loader) == 300_000
+    sizes = [ticket.size for ticket in probe.only.submitted if not ticket.epoch][:-1]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == LARGEST
+
+
+def test_pieces_grow_before_the_window_is_wide():
+    """Pieces reach their size within a few: a whole window of small ones is not submitted for every doubling."""
+    probe = Probe(seconds=1e-7)
+    with ps.range(200_000).map(str).loader(workers=probe) as loader:
+        for _ in itertools.islice(loader, 100_000):
+            pass
+    assert [ticket.size for ticket in probe.only.submitted].index(LARGEST) < 100
+
+
+def test_bundles_are_submitted_many_at_a_time():
+    """Where work is trivial, a window that is nearly full is left alone, so that workers are woken seldom."""
+    probe = Probe(seconds=1e-7)
+    with ps.range(10**9).map(str).loader(workers=probe) as loader:
+        iterator = itertools.islice(loader, 1_000_000, None)
+        next(iterator)
+        handed_in = [len(probe.only.submitted)]
+        handed_in += [len(probe.only.submitted) for _ in itertools.islice(iterator, 500_000)]
+    steps = {after - before for before, after in itertools.pairwise(handed_in)}
+    assert min(steps - {0}) >= 32
 
 
 # ---- sharing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import os
@@ -225,3 +226,92 @@ def test_positions_may_be_dicts_by_name():
     assert not plain({1: 2})
     assert not plain({"a": "x"})
     assert not plain({"a": -1})
+
+
+def edited():
+    """Return descriptions of all kinds of positions."""
+    numbers = ps.range(40).seed(3)
+
+    def stream():
+        return ps.stream(list(range(40)))
+
+    lists = stream().batch(4, collate=list)
+    return {
+        "sequence": numbers.shuffle().batch(4),
+        "filter": numbers.filter(lambda x: x % 3).batch(4),
+        "stream": stream(),
+        "map": stream().map(lambda x: x + 1).batch(3),
+        "flat_map": stream().flat_map(lambda x: [x] * (x % 3)),
+        "unbatch": lists.unbatch(),
+        "take": stream().take(20),
+        "skip": stream().skip(3),
+        "take_while": stream().take_while(lambda x: x < 30),
+        "drop_while": stream().drop_while(lambda x: x < 5),
+        "unique": stream().unique(lambda x: x % 7, window=5),
+        "unique of all": stream().unique(lambda x: x % 30),
+        "shuffle": stream().shuffle(window=8),
+        "shuffle of unbatched": lists.unbatch().shuffle(window=4),
+        "group": stream().group(lambda x: x % 3, 4, within=20),
+        "bucket": stream().map(lambda x: [x] * (x % 9 + 1)).bucket(len, [4, 8], 3, collate=list),
+        "pack": stream().map(lambda x: np.arange(x % 9 + 1)).pack(16),
+        "batch_by": stream().batch_by(50, lambda x: x + 1, collate=list),
+        "batch_while": stream().batch_while(lambda batch, x: len(batch) < 3),
+        "rebatch": stream().batch(3).rebatch(4),
+        "sort_within": stream().sort_within(8, key=lambda x: -x),
+        "prefetch": stream().map(lambda x: x).prefetch(4).batch(2),
+        "repeat": stream().repeat(3),
+        "per_epoch": stream().repeat().per_epoch(10),
+        "concat": ps.concat(stream(), stream().map(lambda x: -x)),
+        "zip": ps.zip(stream(), stream().skip(2)),
+        "interleave": ps.interleave(stream(), stream().take(3), block=2),
+        "mix": ps.mix([numbers, stream()], weights=[0.5, 0.5]),
+        "on_error": stream().map(lambda x: x).on_error("skip"),
+        "on_error of a sequence": numbers.map(lambda x: 1 // (x % 5)).on_error("skip").batch(2),
+        "transform": stream().transform(lambda items: (2 * x for x in items)),
+        "windows": stream().windows(3),
+        "enumerate": stream().enumerate(),
+        "shard": stream().shard(0, 2, last="keep"),
+        "reuse": stream().reuse(3),
+        "epoch": numbers.epoch(2).filter(lambda x: x % 2),
+        "many": stream().repeat().take(90).shuffle(window=16).batch(5).unbatch().filter(lambda x: x % 2).batch(2),
+    }
+
+
+def places(position, at=()):
+    """Yield where something stands in a position: every list, dict and number."""
+    yield at
+    if isinstance(position, (list, dict)):
+        for name, part in enumerate(position) if isinstance(position, list) else position.items():
+            yield from places(part, (*at, name))
+
+
+def replaced(position, at, value):
+    """Return a position with something else at one place."""
+    if not at:
+        return value
+    changed = copy.copy(position)
+    changed[at[0]] = replaced(position[at[0]], at[1:], value)
+    return changed
+
+
+@pytest.mark.parametrize("name", edited())
+def test_edited_positions(name):
+    """Whatever somebody writes into a state, it is refused as no state of this dataset, or read; nothing else fails."""
+    dataset = edited()[name]
+    with dataset.loader() as loader:
+        for _ in itertools.islice(loader, 3):
+            good = loader.state_dict()
+    refused = 0
+    for at in places(good["position"]):
+        for value in ("x", None, True, -1, 1.5, 10**30, [], {}, [0], [None], {"a": 1}, [[[]]], 0, 3):
+            position = replaced(good["position"], at, value)
+            try:
+                with dataset.loader() as loader:
+                    loader.load_state_dict(good | {"position": position})
+                    for _ in itertools.islice(loader, 3):
+                        pass
+            except StateError:
+                refused += 1
+            except Exception as error:
+                raise AssertionError(f"{position} for {good['position']}: {error!r}") from error
+    assert refused > 7

@@ -307,6 +307,26 @@ def test_an_epoch_is_told_to_a_source_that_wants_to_know():
         assert [list(loader) for _ in range(3)] == [[1, 2, 3], [101, 102, 103], [201, 202, 203]]
 
 
+def test_epochs_that_are_read_at_once_do_not_disturb_one_another():
+    """Of an iterable that is told its epoch, each reading has a copy: another epoch's changes neither it nor the source."""
+
+    class Told:
+        epoch = None
+
+        def set_epoch(self, epoch):
+            self.epoch = epoch
+
+        def __iter__(self):
+            for number in range(3):
+                yield self.epoch, number
+
+    source = Told()
+    dataset = ps.stream(source)
+    both = ps.zip(dataset.epoch(4), dataset.epoch(7))
+    assert list(both) == [((4, number), (7, number)) for number in range(3)]
+    assert source.epoch is None
+
+
 def test_an_epoch_that_is_left_moves_nothing():
     """The dataset that was given stays where it is, so that the next epoch begins at the front."""
     source = Iterable(5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import doctest
 import inspect
 import pickle
@@ -9,8 +11,10 @@ import pickle
 import pytest
 
 import penstock as ps
+from penstock import images, testing
 from penstock.errors import ArgumentTypeError
 from penstock.surface import described, hinting
+from penstock.testing import Scrambled
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,18 @@ from penstock.surface import described, hinting
         (lambda: ps.range(9).split(test_size=0.2), ["split()", "split(0.8, 0.2)"]),
         (lambda: ps.range(9).windows(3, stride=2), ["windows()", "step=2"]),
         (lambda: ps.range(9).map(abs, input_columns="x"), ["map()", 'at="image"']),
+        (lambda: ps.Processes(workers=2), ["Processes()", "workers", "Processes(4)"]),
+        (lambda: ps.Threads(num_workers=2), ["Threads()", "num_workers", "Threads(4)"]),
+        (lambda: ps.Processes(2, timout=3), ["Processes()", "timout", "timeout=60"]),
+        (lambda: ps.Processes(2, on_strt=print), ["Processes()", "Did you mean on_start?"]),
+        (lambda: ps.Inline(2), ["Inline()", "positional", "Inline()."]),
+        (lambda: ps.Retry(max_attempts=2), ["Retry()", "Retry(3)"]),
+        (lambda: ps.Skip(fractoin=0.1), ["Skip()", "Did you mean fraction?"]),
+        (lambda: ps.Pad(valu=1), ["Pad()", "Did you mean value?"]),
+        (lambda: ps.SomeOf(abs, k=2), ["SomeOf()", "count=2"]),
+        (lambda: Scrambled(sede=1), ["Scrambled()", "Did you mean seed?"]),
+        (lambda: images.RandomFlip(prob=0.5), ["RandomFlip()", "p=0.5"]),
+        (images.RandomCrop, ["RandomCrop()", "'size'", "RandomCrop(size"]),
     ],
 )
 def test_a_wrong_call_is_answered(call, words):
@@ -76,6 +92,30 @@ def test_everything_public_answers(name, function):
         inner.__module__,
         inner.__qualname__,
     )
+
+
+def classes():
+    """Return all public classes whose values users make."""
+    modules = (ps, images, testing)
+    found = {kind for module in modules for name in module.__all__ if isinstance(kind := getattr(module, name), type)}
+    return sorted((kind for kind in found if inspect.isfunction(vars(kind).get("__init__"))), key=repr)
+
+
+@pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+def test_every_public_class_answers(kind):
+    """Every public class has the hints, whoever adds one; its signature is its own."""
+    inner = inspect.unwrap(kind.__init__)
+    assert inner is not kind.__init__
+    assert inspect.signature(kind.__init__) == inspect.signature(inner)
+    with pytest.raises(ArgumentTypeError, match=rf"^{kind.__name__}\(\)(:| has no option frobnicate)"):
+        kind(frobnicate=3)
+
+
+def test_values_with_hints_are_values():
+    """A value whose making is hinted is still compared, copied, replaced and pickled as any other."""
+    value = ps.Processes(2)
+    assert dataclasses.replace(ps.Processes(3), count=2) == value == pickle.loads(pickle.dumps(value))
+    assert copy.deepcopy(value) == value
 
 
 def test_errors_from_within_are_left_alone():
@@ -120,7 +160,7 @@ def test_the_table_has_no_option_that_there_is():
         name, _, option = entry.rpartition(".")
         for kind in (ps.Sequence, ps.Stream, ps):
             method = getattr(kind, name, None) if name in dir(kind) else None
-            if inspect.isfunction(method):
+            if inspect.isfunction(method) or isinstance(method, type):
                 assert option not in inspect.signature(method).parameters, entry
 
 

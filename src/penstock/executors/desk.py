@@ -24,12 +24,14 @@ class Desk:
         self.number = 0
         self.wanted: set[int] = set()
         self.arrived: dict[int, Outcome] = {}
-        self.changed = threading.Condition(threading.RLock())  # re-entrant: garbage collection may cancel
+        self.lock = threading.RLock()  # re-entrant: garbage collection may cancel
+        self.changed = threading.Condition(self.lock)
         self.collecting = False
+        self.waiting = 0  # threads that wait for what another collects
 
     def submit(self, epoch: int, node: int, part: Part) -> int:
         """Submit a piece of work; return its ticket's number."""
-        with self.changed:
+        with self.lock:
             number = self.number = self.number + 1
             self.wanted.add(number)
             try:
@@ -41,10 +43,14 @@ class Desk:
 
     def take(self, number: int) -> Outcome:
         """Wait for the outcome of a ticket."""
-        with self.changed:
+        with self.lock:
             while number not in self.arrived:
                 if self.collecting:
-                    self.changed.wait()
+                    self.waiting += 1
+                    try:
+                        self.changed.wait()
+                    finally:
+                        self.waiting -= 1
                     continue
                 if number not in self.wanted:
                     raise ClosedError("the epoch that this item belongs to has been given up")
@@ -53,7 +59,8 @@ class Desk:
                     outcome = self.collect()
                 finally:  # however the waiting ended, the next may wait
                     self.collecting = False
-                    self.changed.notify_all()
+                    if self.waiting:
+                        self.changed.notify_all()
                 if outcome.number in self.wanted:
                     self.wanted.discard(outcome.number)
                     self.arrived[outcome.number] = outcome
@@ -64,15 +71,15 @@ class Desk:
 
     def collect(self) -> Outcome:
         """Wait for any outcome, and let others do their business meanwhile."""
-        self.changed.release()
+        self.lock.release()
         try:
             return self.session.collect()
         finally:
-            self.changed.acquire()
+            self.lock.acquire()
 
     def cancel(self) -> None:
         """Forget everything that is under way."""
-        with self.changed:
+        with self.lock:
             self.wanted.clear()
             self.arrived.clear()
             self.session.cancel()
@@ -80,7 +87,7 @@ class Desk:
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Forget some tickets: their outcomes are thrown away when they come."""
-        with self.changed:
+        with self.lock:
             self.wanted.difference_update(numbers)
             for number in numbers:
                 self.arrived.pop(number, None)

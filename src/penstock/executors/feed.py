@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from penstock.graph.node import Cursor, Node, Place
 
-ELEMENTS = 64  # elements of a ticket: they are read ahead in the caller, and kept
+LARGEST = 4096  # positions of a ticket
+ELEMENTS = 64  # elements of one: they are read ahead in the caller, and kept
 
 
 class Part(NamedTuple):
@@ -40,6 +41,9 @@ class Part(NamedTuple):
 
 class Feed(ABC):
     """Where a stage's work comes from."""
+
+    largest: ClassVar[int] = LARGEST
+    """Of how many positions or elements a piece may be."""
 
     @abstractmethod
     def part(self, size: int) -> Part | None:
@@ -106,6 +110,8 @@ class Positions(Feed):
 class Elements(Feed):
     """Elements of a cursor, read ahead in the caller."""
 
+    largest = ELEMENTS
+
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.here = cursor.position()
@@ -122,7 +128,7 @@ class Elements(Feed):
         places: list[Place] = []
         befores: list[Any] = [self.here]
         failure = None
-        while len(elements) < min(size, ELEMENTS) and not self.ended and not (elements and self.cursor.starved()):
+        while len(elements) < min(size, self.largest) and not self.ended and not (elements and self.cursor.starved()):
             try:
                 elements.append(next(self.cursor))
             except StopIteration:

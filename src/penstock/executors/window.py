@@ -29,8 +29,9 @@ from penstock.graph.policy import Skipped
 from penstock.graph.reading import Plan, Reading
 
 TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message
-LARGEST = 1024  # positions of a ticket
-OBJECTS = 4096  # Python objects of a ticket: unpickling more at once leaves the caches and wakes the garbage collector
+LATEST = 4  # outcomes of which the quickest counts: a worker that has lost its core for a moment says nothing of items
+OBJECTS = 4096  # Python objects of a ticket, about: more at once leave the caches and wake the garbage collector
+BUNDLE = 4  # the share of the window, one in so many, that is filled at a time
 HEAVY = 1 << 20  # bytes of a ticket above which it is not made larger
 
 
@@ -44,12 +45,22 @@ class Window:
         self.node = node
         self.least = min(2 * workers + 2, desk.limits.count)
         self.size = 1
+        self.growing = True
         self.limit = self.least  # until the first outcome tells how large they are
+        self.paces: deque[float] = deque(maxlen=LATEST)
         self.ahead: deque[tuple[int, Part]] = deque()
         self.exhausted = False
 
     def fill(self) -> None:
-        """Submit as many tickets as the limits allow."""
+        """Submit as many tickets as the limits allow.
+
+        Of bundled positions, only when there is room for a number of tickets: workers with nothing to do are then woken
+        once for all of them, and waking a process costs the trainer as much as all the rest of a ticket. Elements are
+        read in the caller, which is not to be kept with many at a time.
+        """
+        bundled = self.size > 1 and isinstance(self.feed, Positions)
+        if bundled and self.limit - len(self.ahead) < self.limit // BUNDLE:
+            return
         while not self.exhausted and len(self.ahead) < self.limit:
             if self.ahead and self.feed.starved():
                 return  # a live source: what is under way comes first
@@ -117,17 +128,20 @@ class Window:
     def adapt(self, part: Part, outcome: Outcome) -> None:
         """Learn from an outcome how large tickets should be, and how many."""
         limits, tally = self.desk.limits, self.desk.tally
-        room = limits.nbytes // outcome.nbytes if outcome.nbytes else limits.count
-        tally.full += room < limits.count
-        self.limit = max(self.least, min(limits.count, room))
         done = part.size
         if done == self.size:
-            wanted = int(TARGET / (outcome.seconds / done + 1e-9))
+            self.paces.append(outcome.seconds / done)
+            wanted = int(TARGET / (min(self.paces) + 1e-9))
             if outcome.nbytes * 2 > HEAVY:
                 wanted = min(wanted, self.size)
-            if outcome.items and isinstance(outcome.items[0], list):
+            if outcome.items and isinstance(outcome.items[0], (list, tuple, dict)):
                 wanted = min(wanted, OBJECTS // (1 + len(outcome.items[0])))
-            self.size = max(1, min(2 * self.size, wanted, LARGEST))
+            self.size = max(1, min(2 * self.size, wanted, self.feed.largest))
+            self.growing = self.size == 2 * done
+        room = limits.nbytes // outcome.nbytes if outcome.nbytes else limits.count
+        tally.full += room < limits.count
+        # While tickets are too small, few: those that are submitted cannot grow any more, and come before all others.
+        self.limit = self.least if self.growing else max(self.least, min(limits.count, room))
 
     def close(self) -> None:
         """Give up what is under way."""
@@ -231,7 +245,7 @@ class Stage(Cursor):
     def advance(self) -> None:
         """Take the next outcome from the window."""
         if self.skips:
-            self.settle(self.window.size + LARGEST)
+            self.settle(self.window.size + self.window.feed.largest)
         if self.outcome.error is not None:
             self.accuse(self.outcome)
             raise self.outcome.error
@@ -316,7 +330,8 @@ class Stage(Cursor):
 
     def close(self) -> None:
         """Give up what is under way."""
-        self.settle_flow()
+        if self.flow is not None:
+            self.given = self.total - len(list(self.flow))  # whoever has it, in whatever thread, finds it empty
         self.flow = None
         self.outcome = NOBODYS
         self.window.close()
@@ -338,6 +353,7 @@ class Afar(Reading):
 
     def start(self, node: Node, position: Any) -> Cursor:
         """Begin to read: positional nodes by workers, whatever they would do in line."""
+        self.check(node, position)
         if node.positional:
             return Stage(self, node, position)
         return node.start(self, position)

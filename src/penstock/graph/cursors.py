@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from penstock.errors import StateError
+from penstock.graph.checking import short
 from penstock.graph.node import Cursor, Node, Place, ordered
 from penstock.graph.policy import Retry, Skip, Skipped, again, budget
 
@@ -128,6 +130,8 @@ class Counting(Cursor):
     """
 
     def __init__(self, below: Cursor, count: int) -> None:
+        if type(count) is not int:  # of those whose position is None at the front, nothing else says so
+            raise StateError(f"The state's position has no count of items: {short(count)}.")
         self.below = below
         self.count = count
 

@@ -22,6 +22,7 @@ from penstock.graph.checking import digest, short
 from penstock.graph.node import Node, ordered
 
 VERSION = 1
+LARGEST = 1 << 63  # above all counts; rounds of rounds, which a mix has, are numbered higher
 EPOCHS = 1 << 32  # that a state may name: a repetition within gives each as many rounds
 WIDTH = 48  # a longer fingerprint is cut and ends in a check sum, so that a state stays below a kilobyte
 STEPS = 12  # of a longer pipeline, the first steps are kept as one check sum
@@ -123,7 +124,30 @@ def plain(position: Any) -> bool:
     if isinstance(position, list):
         return all(map(plain, position))
     if isinstance(position, dict):
-        if position.keys() == {"state"}:  # what a thing of the user's says of itself: JSON of any kind
+        if says_more(position):  # JSON of any kind
             return True
         return all(isinstance(name, str) for name in position) and all(map(plain, position.values()))
     return position is None or (type(position) is int and position >= 0)
+
+
+def alike(position: Any, front: Any) -> bool:
+    """Tell whether a position has a number, a list or a dict wherever the one at the front of the same step has one.
+
+    What is None at the front is anything later. By then a list may be shorter or have more numbers, a dict other names;
+    and what resumes by itself adds what it says: ``[count, {"state": …}]``, where there was a count.
+    """
+    if isinstance(position, list) and position and says_more(position[-1]):
+        return type(position[0]) is int
+    if isinstance(front, list):
+        more = position[len(front) :] if isinstance(position, list) else [None]
+        return all(type(number) is int for number in more) and all(map(alike, position, front))
+    if isinstance(front, dict):
+        if not isinstance(position, dict):
+            return False
+        return all(alike(position[name], front[name]) for name in front.keys() & position)
+    return front is None or (type(position) is int and position < LARGEST)
+
+
+def says_more(part: Any) -> bool:
+    """Tell whether a part of a position is what a thing of the user's says of itself."""
+    return isinstance(part, dict) and part.keys() == {"state"}

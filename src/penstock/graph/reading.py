@@ -11,17 +11,20 @@ random generators and shuffled orders, and writes on an error which item it came
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from penstock.errors import EndedQuietly
-from penstock.graph.checking import digest
+from penstock.errors import EndedQuietly, StateError
+from penstock.graph.checking import digest, short
 from penstock.graph.cursors import Spread, Walk
+from penstock.graph.generators import generator
 from penstock.graph.node import Cursor, Node, Place, draw_words, ordered
 from penstock.graph.order import Order
 from penstock.graph.policy import Skipped
+from penstock.graph.position import alike
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
@@ -45,8 +48,29 @@ class Plan:
             self.seeds.append(own if isinstance(own, int) else inherited)
         self.words = draw_words(root, self.nodes)
         self.keys = [np.array(key, np.uint64) for key in zip(self.seeds, self.words, strict=True)]
+        self._orders: dict[tuple[Any, ...], Any] = {}
+        self._fronts: dict[int, Position] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Keep nothing that users may change: what was made of their weights and samplers, what their sources gave."""
         self._made: dict[tuple[Any, ...], Any] = {}
         self.marks: dict[int, Any] = {}  # by node: where an epoch stopped of one that goes on in the next; saves time
+
+    def again(self) -> Plan:
+        """Return the same for another reading, which begins with nothing but what the description says."""
+        plan = copy.copy(self)
+        plan.forget()
+        return plan
+
+    def front(self, node: Node) -> Position:
+        """Return the position at which a node of this description begins: what all its positions are like."""
+        number = self.nodes.index_of(node)
+        if number not in self._fronts:
+            cursor = Reading(Plan(node)).start(node, None)
+            self._fronts[number] = cursor.position()
+            cursor.close()
+        return self._fronts[number]
 
     def let_go(self) -> None:
         """Close what was kept open for the next epoch."""
@@ -59,16 +83,17 @@ class Plan:
         """Return ``make(*args, key)``, where the key is of a node in an epoch: made once and kept for a while."""
         number = self.nodes.index_of(node)
         name = (number, epoch, make, *args)
-        made: T | None = self._made.get(name)
+        held = self._orders if make is Order else self._made
+        made: T | None = held.get(name)
         if made is None:
             made = make(*args, (self.seeds[number], self.words[number], epoch))
             # Threads may race here: at worst something is made anew.
-            of_node = [n for n in list(self._made) if n[0] == number and n[2] is make]
+            of_node = [n for n in list(held) if n[0] == number and n[2] is make]
             for old in of_node[: max(0, len(of_node) + 1 - kept)]:
-                self._made.pop(old, None)
-            for old in list(self._made)[: max(0, len(self._made) + 1 - ORDERS)]:
-                self._made.pop(old, None)
-            self._made[name] = made
+                held.pop(old, None)
+            for old in list(held)[: max(0, len(held) + 1 - ORDERS)]:
+                held.pop(old, None)
+            held[name] = made
         return made
 
 
@@ -167,7 +192,25 @@ class Reading:
 
     def start(self, node: Node, position: Position) -> Cursor:
         """Begin to read a node from the front or from a position."""
+        self.check(node, position)
         return node.start(self, position)
+
+    def check(self, node: Node, position: Position) -> None:
+        """Refuse a position that is not made as those of the node are.
+
+        Cursors take what they are given and work later, so what somebody wrote into a state would be an error of
+        arithmetic there, far from its cause.
+
+        Raises:
+            StateError: it has no number, list or dict where the node's position at the front has one.
+        """
+        if position is None:
+            return
+        front = self.plan.front(node)
+        if node.alike is not None and isinstance(position, list):
+            position, front = position[: node.alike], front[: node.alike]
+        if not alike(position, front):
+            raise StateError(f"The state's position does not fit {node.label()}: {short(position)}.")
 
     def begin(self, node: Node, position: Position) -> Cursor:
         """Make the cursor of a node that says nothing of its own about it: positional or elementwise ones."""
@@ -189,8 +232,7 @@ class Reading:
         seed and the operation, the high words of the counter are the item, the low words are the draws.
         """
         key = self.plan.keys[self.plan.nodes.index_of(node)]
-        counter = np.array((0, place.part, self.epoch, place.position), np.uint64)
-        return np.random.Generator(np.random.Philox(key=key, counter=counter))
+        return generator(key, (0, place.part, self.epoch, place.position))
 
     def order(self, node: Node, count: int) -> Order:
         """Return the shuffled order of a node in this epoch."""

@@ -11,6 +11,7 @@ decides as before; rows that were delivered are dropped.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -172,9 +173,9 @@ class Rowing(Replaying):
         fields: Fields = called(self.node.fields, (item,), self.node, self.below, self.read)
         return fields
 
+    @abstractmethod
     def put_in(self, fields: Fields) -> None:
-        """Put an item into rows."""
-        raise NotImplementedError
+        """Put an item into rows, and close those that are full."""
 
     def finish(self) -> None:
         """Close all rows, at the end of the input."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ class Stream(Node):
     def check(self) -> None:
         """Refuse what cannot be read twice."""
         x = self.iterable
+        if of_ray_data(x):
+            return
         if isinstance(x, Iterator) and not stateful(x):
             raise ArgumentTypeError(
                 f"stream(): {short(x)} is an iterator: it can be read once, so no second epoch and no resume would be "
@@ -73,10 +75,14 @@ class Stream(Node):
     def open(self, epoch: int) -> Iterable[Any]:
         """Return what is to be iterated in an epoch."""
         x = self.iterable
+        if of_ray_data(x):
+            return ray_rows(x)
         if not isinstance(x, Iterable):
             x = self.called()
         elif stateful(x):
-            x = self.copied()
+            x = self.copied(copy.deepcopy)
+        elif callable(getattr(x, "set_epoch", None)):
+            x = self.copied(copy.copy)  # or of two epochs that are read at once, one would change the other
         set_epoch = getattr(x, "set_epoch", None)  # as PyTorch's and Hugging Face's have it
         if callable(set_epoch):
             set_epoch(epoch)
@@ -94,16 +100,17 @@ class Stream(Node):
             raise ArgumentTypeError(f"stream(): {name_of(x)}() returned {short(made)}, which cannot be iterated.")
         return made
 
-    def copied(self) -> Iterable[Any]:
-        """Return a copy of an iterable that moves as it is read."""
+    def copied(self, how: Callable[[Any], Any]) -> Iterable[Any]:
+        """Return a copy of an iterable that is changed as it is read, or before."""
         x = self.iterable
         try:
-            return copy.deepcopy(x)
+            own: Iterable[Any] = how(x)
         except Exception as error:
             raise ArgumentTypeError(
                 f"stream(): {short(x)} has a state of its own, so every epoch reads a copy, and it cannot be copied: "
                 f"{error}. Give the function that makes it."
             ) from error
+        return own
 
     def is_known(self, made: Any) -> bool:
         """Tell whether a function returned the iterator that it returned the last time; remember it."""
@@ -122,7 +129,19 @@ class Stream(Node):
     def label(self) -> str:
         """Return the function's name, or the kind of iterable."""
         x = self.iterable
-        return f"stream({type(x).__name__ if isinstance(x, Iterable) else name_of(x)})"
+        return f"stream({name_of(x) if callable(x) and not isinstance(x, Iterable) else type(x).__name__})"
+
+
+def of_ray_data(x: Any) -> bool:
+    """Tell whether something is a dataset of Ray Data."""
+    return callable(getattr(x, "iter_rows", None)) and hasattr(x, "context")
+
+
+def ray_rows(dataset: Any) -> Iterable[Any]:
+    """Return the rows of a dataset of Ray Data: it cannot be iterated itself, and keeps no order unless it is told."""
+    dataset.context.execution_options.preserve_order = True
+    rows: Iterable[Any] = dataset.iter_rows()
+    return rows
 
 
 class Replay(Cursor):

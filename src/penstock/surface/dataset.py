@@ -12,7 +12,6 @@ from penstock.graph.checking import short, whole
 from penstock.graph.execution import Limits
 from penstock.graph.node import Node, ordered
 from penstock.graph.policy import Policy, checked
-from penstock.graph.reading import Plan, Reading
 from penstock.loader import Loader
 from penstock.operations.prefetch import Prefetch
 from penstock.operations.shard import Shard
@@ -182,11 +181,11 @@ class Dataset(Transforming[T_co], Ordering[T_co], Batching[T_co], Streaming[T_co
         42
         """
         epoch, position = states.opened(self.node, state, brief=True)
-        return Reading(Plan(self.node), epoch).start(self.node, position)
+        return self._reading(epoch).start(self.node, position)
 
     def __iter__(self) -> Iterator[T_co]:
         """Read in line, epoch 0, without workers or state."""
-        return Reading(Plan(self.node)).start(self.node, None)
+        return self._reading().start(self.node, None)
 
 
 def ranks(shard: tuple[int, int] | str | None) -> tuple[int, int] | None:

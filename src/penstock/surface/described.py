@@ -11,6 +11,7 @@ from penstock.errors import ArgumentTypeError
 from penstock.graph import drawing
 from penstock.graph.checking import short
 from penstock.graph.node import Node
+from penstock.graph.reading import Plan, Reading
 from penstock.surface.hinting import hinted
 
 CONCAT = "Use penstock.concat(a, b)."
@@ -149,7 +150,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Described(Generic[T_co]):
     """What sequences and streams are before they can do anything: an immutable value around a node."""
 
-    __slots__ = ("__weakref__", "node")
+    __slots__ = ("__weakref__", "_plan", "node")
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Let every public method tell whoever calls it wrongly how it is called."""
@@ -166,6 +167,7 @@ class Described(Generic[T_co]):
                 "files(pattern), range(n) or stream(iterable)."
             )
         object.__setattr__(self, "node", node)
+        object.__setattr__(self, "_plan", None)
 
     if not TYPE_CHECKING:  # a type checker would believe every name
 
@@ -197,6 +199,14 @@ class Described(Generic[T_co]):
         return type(self), (self.node,)
 
     node: Node
+    _plan: Plan | None
+
+    def _reading(self, epoch: int = 0) -> Reading:
+        """Return a reading. What follows from the description alone is worked out once, and kept with this value."""
+        if self._plan is None:
+            object.__setattr__(self, "_plan", Plan(self.node))
+        assert self._plan is not None
+        return Reading(self._plan.again(), epoch)
 
     @abstractmethod
     def _wrap(self, node: Node) -> Any:

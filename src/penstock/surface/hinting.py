@@ -3,7 +3,7 @@
     batch(64, drop_last=True)     batch() has no option drop_last. Say last="drop".
 
 A call costs one more frame and nothing else: what is wrong is looked for when Python has refused the call. Signature,
-docstring and type are those of the function itself.
+docstring and type are those of the function itself. Of a class that users make values of, the call is ``__init__``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import difflib
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from penstock.errors import ArgumentTypeError
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+COUNTS = ("workers", "num_workers", "n_workers", "max_workers", "num_threads", "num_processes", "n_jobs", "size")
 
 # Options of other libraries, and what to say here; with a method's name before, only of that method.
 OPTIONS = {
@@ -145,6 +147,32 @@ OPTIONS = {
     "interleave.block_length": "Say block=4.",
     "repeat.count": "Say repeat(3).",
     "repeat.num_epochs": "Say repeat(3).",
+    **{
+        f"{kind}.{option}": hint
+        for kind in ("Processes", "Threads", "Ray")
+        for option, hint in {
+            **dict.fromkeys(COUNTS, f"The count comes first: {kind}(4)."),
+            "timeout": f"An item's time is the loader's: .loader(workers={kind}(4), timeout=60).",
+            "initializer": "Say on_start=function.",
+        }.items()
+    },
+    "Retry.max_attempts": "The count comes first: Retry(3).",
+    "Retry.attempts": "The count comes first: Retry(3).",
+    "Retry.retries": "The count comes first: Retry(3).",
+    "Retry.count": "The count comes first: Retry(3).",
+    "Retry.delay": "Say wait=0.1: seconds before the first new attempt.",
+    "Retry.backoff": "Say wait=0.1: seconds before the first new attempt, doubled before each further one.",
+    "Skip.budget": "The count comes first: Skip(10); for a share: Skip(fraction=0.01).",
+    "Skip.limit": "The count comes first: Skip(10); for a share: Skip(fraction=0.01).",
+    "Skip.max": "The count comes first: Skip(10); for a share: Skip(fraction=0.01).",
+    "Pad.padding_value": "Say value=0.",
+    "Pad.pad_value": "Say value=0.",
+    "Maybe.prob": "The probability comes second: Maybe(function, 0.5).",
+    "Maybe.probability": "The probability comes second: Maybe(function, 0.5).",
+    "OneOf.probs": "Say weights=[0.7, 0.3].",
+    "OneOf.p": "Say weights=[0.7, 0.3]; for each function or nothing: Maybe(function, p=0.5).",
+    "SomeOf.n": "Say count=2.",
+    "SomeOf.k": "Say count=2.",
     "files.recursive": 'Say files("photos/**/*.jpg"): ** goes through folders.',
     "files.shuffle": "Say .shuffle() behind; the paths are sorted.",
     "files.sort": "They are sorted.",
@@ -192,9 +220,17 @@ def hinting(module: dict[str, Any]) -> None:
             module[name] = hinted(value)
 
 
+def making(module: dict[str, Any]) -> None:
+    """Do the same for making values of a module's public classes; it hands over its ``globals()`` at its end."""
+    for name in module["__all__"]:
+        init = vars(module[name]).get("__init__") if isinstance(module[name], type) else None
+        if inspect.isfunction(init) and not hasattr(init, "__wrapped__"):
+            module[name].__init__ = hinted(init)
+
+
 def explain(function: Callable[..., Any], error: TypeError, args: tuple[Any, ...], options: dict[str, Any]) -> NoReturn:
     """Raise the error that says what is wrong with a call that Python refused."""
-    name = function.__name__
+    name = type(args[0]).__name__ if function.__name__ == "__init__" else function.__name__
     signature = inspect.signature(function)
     known = {p.name: p for p in signature.parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
     anything = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
@@ -217,9 +253,15 @@ def explain(function: Callable[..., Any], error: TypeError, args: tuple[Any, ...
 def meant(name: str, option: str, known: dict[str, Any]) -> str | None:
     """Return what somebody meant who handed over an option that there is not."""
     hint = OPTIONS.get(f"{name}.{option}")
-    if hint is None and (near := difflib.get_close_matches(option, known, n=1, cutoff=0.75)):
-        return f"Did you mean {near[0]}?"
-    return hint or OPTIONS.get(option)
+    if hint is None and (near := closest(option, known)):
+        return f"Did you mean {near}?"
+    theirs = [entry.removeprefix(f"{name}.") for entry in OPTIONS if entry.startswith(f"{name}.")]
+    return hint or OPTIONS.get(option) or OPTIONS.get(f"{name}.{closest(option, theirs)}")
+
+
+def closest(option: str, known: Iterable[str]) -> str | None:
+    """Return what an option may have been meant to be, of those that are known."""
+    return next(iter(difflib.get_close_matches(option, list(known), n=1, cutoff=0.75)), None)
 
 
 def written(name: str, signature: inspect.Signature) -> str:

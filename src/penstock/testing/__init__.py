@@ -11,6 +11,7 @@ Each raises AssertionError with a sentence that says what was broken. They need 
 """
 
 from penstock.executors.scrambled import Scrambled
+from penstock.surface.hinting import making as _making
 from penstock.testing.datasets import check_dataset
 from penstock.testing.equality import same
 from penstock.testing.executors import check_executor
@@ -18,3 +19,5 @@ from penstock.testing.faults import Killer, Ledger
 from penstock.testing.stores import check_store
 
 __all__ = ["Killer", "Ledger", "Scrambled", "check_dataset", "check_executor", "check_store", "same"]
+
+_making(globals())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from penstock.transport.reducing import by_value, reduced
 from penstock.transport.slab import SMALL, Arena, Borrowed, Root, address
 
+SPILL = 1 << 16  # bytes of a payload that goes into a slab: below, a lease costs more than the way through a socket
 EXTENTS = 1000  # of one message; more arrays than that travel inside the pickle
 
 
@@ -70,16 +72,8 @@ def pack(value: Any, arena: Arena) -> Packed:
         extents.append(Extent(slab, where - arena.map.start, nbytes))
         return False
 
-    try:
-        stream = io.BytesIO()
-        Packer(stream, 5, buffer_callback=keep).dump(value)
-        payload = stream.getvalue()
-    except (pickle.PicklingError, AttributeError, TypeError):
-        payload = b""
-    if not payload:
-        extents.clear()  # a class of __main__, or a lambda: pickled by value, which takes longer
-        payload = by_value(value, keep)
-    spilled = len(payload) >= SMALL
+    payload = pickled(value, keep, extents)
+    spilled = len(payload) >= SPILL
     if spilled:
         slab, root = arena.lease(len(payload))
         root[: len(payload)] = np.frombuffer(payload, np.uint8)
@@ -89,6 +83,18 @@ def pack(value: Any, arena: Arena) -> Packed:
     for extent in extents:
         arena.map.flags[extent.slab] = 1  # from here on the trainer's, until it clears the byte
     return Packed(payload, extents, spilled)
+
+
+def pickled(value: Any, keep: Callable[[pickle.PickleBuffer], object], kept: list[Any]) -> bytes:
+    """Return the pickle of a value; ``keep`` takes its buffers, into a list, or leaves them inside."""
+    try:
+        stream = io.BytesIO()
+        Packer(stream, 5, buffer_callback=keep).dump(value)
+        return stream.getvalue()
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pass  # a class of __main__, or a lambda: pickled by value, which takes longer
+    kept.clear()
+    return by_value(value, keep)
 
 
 def unpack(payload: memoryview | bytes, extents: list[Extent], borrowed: Borrowed, *, spilled: bool) -> Any:
