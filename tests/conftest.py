@@ -132,6 +132,15 @@ def _retire_nursery() -> None:
         nursery.retire()
 
 
+def _retire_zmq() -> None:
+    # The thread that pyzmq starts for messages sent without a copy never ends by itself. Messages that are garbage need
+    # it, so they go first.
+    garbage = sys.modules.get("zmq.utils.garbage")
+    if garbage is not None and garbage.gc.thread is not None:
+        gc.collect()
+        garbage.gc.stop()
+
+
 def _reap(before: Holdings) -> None:
     """Take leave of new processes that have ended: an adopted one has nobody else to wait for it.
 
@@ -157,6 +166,7 @@ class LeakGuard:
         before = Holdings.now()
         yield
         _retire_nursery()
+        _retire_zmq()
         if mark is not None or request.node.stash.get(FAILED, False):
             return
         if left := _left(before):

@@ -178,10 +178,10 @@ def penstock_local(scale: Scale) -> Measurement:
         return batches.measure(iter(ps.connect(place, timeout=30)), scale)
 
 
-def ring(scale: Scale) -> Measurement:
+def ring(slots: int, scale: Scale) -> Measurement:
     """One producer and one consumer, and shared memory between them."""
     shape = scale.of(batches.SHAPE, batches.SMALL)
-    with rings(shape, batches.SLOTS, 1, lambda number, slot: slot.fill(batches.value(number))) as made_:
+    with rings(shape, slots, 1, lambda number, slot: slot.fill(batches.value(number))) as made_:
         return stream(made_, lambda one: batches.take(*one), scale, scale.of(batches.WARM, 8))
 
 

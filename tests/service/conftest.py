@@ -1,25 +1,14 @@
-"""What tests of the data service share: a wire that can be cut, and the end of pyzmq's own helper thread."""
+"""What tests of the data service share: a wire that can be cut."""
 
 from __future__ import annotations
 
-import gc
 import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import Self
 
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def quiet_zmq() -> Iterator[None]:
-    """End the thread that pyzmq starts for messages sent without a copy: it never ends by itself."""
-    yield
-    gc.collect()
-    garbage = pytest.importorskip("zmq.utils.garbage")
-    garbage.gc.stop()
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ArgumentError, RemoteError, ServerLost, ServerRefused, StateError
+from penstock.service.following import Following
+from penstock.service.lanes import Lane
+from penstock.service.routes import Guest, Route
 from penstock.testing import check_dataset, same
 
 TCP = "tcp://127.0.0.1:*"
@@ -298,6 +301,15 @@ def test_open_doors_are_warned_of():
         ps.serve(ps.range(3), "tcp://0.0.0.0:*").close()
 
 
+def test_bytes_as_people_write_them():
+    """Both ends take a number of bytes as a text, and refuse one that says nothing."""
+    with ps.serve(ps.range(9), TCP, window_bytes="1MB") as server:
+        assert list(ps.connect(server.endpoint, window_bytes="64 KiB")) == list(range(9))
+    for wrong in (lambda: ps.connect("tcp://a:1", window_bytes="much"), lambda: ps.serve(ps.range(1), TCP, window_bytes="1XB")):
+        with pytest.raises(ArgumentError, match="window_bytes must be a number of bytes"):
+            wrong()
+
+
 # ----------------------------------------------------------------------------------------------- several servers
 
 
@@ -359,3 +371,46 @@ def test_unordered_takes_what_comes():
         with remote.loader() as loader:
             loader.load_state_dict(saved)
             assert sorted(head + list(loader)) == list(range(30))
+
+
+# ------------------------------------------------------------------------------------------------------------- lanes
+
+
+def wait_for(condition):
+    """Wait until something is so; fail after some seconds."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_lane_that_is_quicker_than_its_server(monkeypatch):
+    """Batches that are read before the server has noted where a consumer begins are not skipped."""
+    move = Lane.move
+
+    def quick(self, where):
+        at = move(self, where)
+        wait_for(lambda: self.entries)
+        return at
+
+    monkeypatch.setattr(Lane, "move", quick)
+    with ps.serve(DATASETS["sequence"], TCP) as server:
+        assert same(list(ps.connect(server.endpoint, timeout=20)), list(DATASETS["sequence"]))
+
+
+def test_a_consumer_that_comes_again_to_a_full_lane(monkeypatch):
+    """Where all that is read ahead lies before the one consumer that is left, it is dropped, and reading goes on."""
+    monkeypatch.setattr("penstock.service.following.APART", 1e9)
+    wish = {"epoch": 0, "share": [0, 1], "shard": None, "window": 4, "bytes": 1 << 20}
+    made = lambda key: Lane(ps.range(20), key, lambda dataset, _: dataset.loader(), (4, 1 << 20), lambda: None)  # noqa: E731
+    following = Following(made, None, 4)
+    try:
+        before, again = (Route(Guest(b"", "name", "", 0.0), wish | {"route": number}) for number in (1, 2))
+        assert following.open(before, {"number": 0, "below": None, "held": []}) is None
+        wait_for(lambda: following.lanes[0].full)
+        following.replace([before])
+        assert following.open(again, {"number": 4, "below": None, "held": []}) is None
+        wait_for(lambda: again.lane.at(again.at) is not None)
+        assert again.lane.at(again.at).number == 4
+    finally:
+        following.shut()

@@ -67,8 +67,8 @@ def test_garbage_in_frames(served, caplog):
     dice = random.Random(0)
     bomb = pickle.dumps(Bomb())
     messages = [
-        [b""], [bomb], [HEADS["hello"], bomb], [HEADS["hello"], b"[" * 50_000], [b"PS\x01", b"{}"], [b"x"] * 50,
-        [dice.randbytes(4), dice.randbytes(100)], [HEADS["welcome"], b"{}"], packed("bye", token=""),
+        [b""], [bomb], [HEADS["hello"] + bomb], [HEADS["hello"] + b"[" * 50_000], [b"PS\x01"], [b"x"] * 50,
+        [dice.randbytes(104)], [HEADS["welcome"] + b"{}"], packed("bye", token=""),
     ]  # fmt: skip
     for message in messages[:-1]:
         with dealer(served) as peer:
@@ -112,7 +112,7 @@ def test_huge_messages_are_cut_at_the_socket(served):
         peer.linger = 0
         watch = peer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         peer.connect(served.endpoint)
-        peer.send_multipart([HEADS["hello"], bytes(50 << 20)])
+        peer.send_multipart([HEADS["hello"] + bytes(50 << 20)])
         assert watch.poll(10_000)
         peer.disable_monitor()
         watch.close(0)
@@ -179,7 +179,7 @@ def test_a_token_of_somebody_else(served):
 
 
 WELCOME = dict.fromkeys(
-    ("version", "token", "instance", "mode", "pipeline", "digest", "kept", "local"), lambda _: True
+    ("version", "token", "instance", "mode", "pipeline", "digest", "kept", "window", "bytes", "local"), lambda _: True
 )  # fmt: skip
 
 
@@ -209,7 +209,7 @@ def test_another_version(served):
     with dealer(served) as peer:
         head = bytearray(HEADS["hello"])
         head[2] = 9
-        peer.send_multipart([bytes(head), b"{}"])
+        peer.send_multipart([bytes(head) + b"{}"])
         reason = opened(peer.recv_multipart(), {"refuse": {"reason": lambda _: True, "route": lambda _: True}})
         assert "version 9" in reason.fields["reason"]
         assert "Install the same Penstock" in reason.fields["reason"]
@@ -262,8 +262,8 @@ def test_who_comes_too_fast_waits():
 @pytest.mark.parametrize(
     "answer",
     [
-        [b"garbage"], [b"PS\x01\x07", b"{}"], [HEADS["welcome"], b"[]"], [HEADS["data"], b"{}", b"x"],
-        [b"PS\x09\x07", b"{}"], [HEADS["figures"], b'{"figures": 1}'],
+        [b"garbage"], [HEADS["hello"][:3] + b"\xff{}"], [HEADS["welcome"] + b"[]"], [HEADS["data"] + b"{}", b"x"],
+        [b"PS\x09\x07{}"], [HEADS["figures"] + b'{"figures": 1}'],
     ],
 )  # fmt: skip
 def test_a_server_that_is_none(answer):

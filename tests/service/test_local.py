@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
-from penstock.service.local import possible
+from penstock.service.local import FREE, possible
 from penstock.testing import check_dataset, same
 
 pytestmark = pytest.mark.skipif(not possible(), reason="shared memory without a name needs Linux")
@@ -121,6 +121,37 @@ def test_a_consumer_that_talks_nonsense_in_here():
         for _ in range(5):
             next(reading)
         host = reading.link.peers[0].host
-        host.connection.send((999).to_bytes(8, "little"))
+        host.connection.send(FREE.pack(999, 0, 0))
         host.connection.send(b"nonsense that is too long")
         assert sum(1 for _ in reading) == 295
+
+
+def test_who_lets_go_says_what_is_finished():
+    """The memory of a batch, and the server's own copy of it, are given up with the message that nobody looks any more."""
+    with ps.serve(ps.range(300).map(placed), TCP, workers=ps.Processes(1)) as server:
+        reading = iter(ps.connect(server.endpoint, timeout=20, window=200))
+        for _ in range(60):  # less than half of the window: no beat says so
+            item = next(reading)
+        inlet = reading.link.inlets[0]
+        (guest,) = server._loop.guests.values()
+        (route,) = guest.routes.values()
+        deadline = time.monotonic() + 5
+        while route.flow.finished < 50 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert 50 <= route.flow.finished <= inlet.flow.finished == 59
+        assert item[0] == 59
+
+
+def test_who_finishes_what_was_never_sent_is_dropped():
+    """A number that cannot be meant, on this way too, ends a consumer's being heard; everybody else goes on."""
+    with ps.serve(ps.range(300).map(made), TCP, window=8) as server:
+        reading = iter(ps.connect(server.endpoint, window=2, timeout=20))
+        for _ in range(5):
+            next(reading)
+        reading.link.peers[0].host.connection.send(FREE.pack(1, reading.link.inlets[0].route, 10_000))
+        deadline = time.monotonic() + 5
+        while not server.figures()["dropped"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.figures()["dropped"] == 1
+        assert sum(1 for _ in ps.connect(server.endpoint, timeout=20)) == 300
+        reading.close()

@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--keys", metavar="FOLDER", help="the folder of `penstock keys`: encrypt, and let in who is listed"
     )
     parser.add_argument("--window", type=counted, metavar="N", help="batches to read ahead")
-    parser.add_argument("--window-bytes", type=counted, metavar="N", help="bytes to read ahead")
+    parser.add_argument("--window-bytes", metavar="N", help='bytes to read ahead, such as "256MB"')
     parser.add_argument("--patience", type=float, metavar="S", help="seconds that a consumer may be silent")
     parser.add_argument("--metrics", metavar="HOST:PORT", help="answer Prometheus there")
 

@@ -11,7 +11,8 @@
     dealing    mode share
     lanes      the pipeline being read         local      shared memory, where both are on one host
     routes     where it goes                   asking     figures of a server, for people and Prometheus
-    door       who gets in; keys: the files that say it
+    door       who gets in; keys: the files that say it        reception  servers that come to a consumer
+    bell       how the thread of either is woken
 
 Nothing here imports ZeroMQ before it is needed.
 """

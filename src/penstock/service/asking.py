@@ -34,8 +34,7 @@ def ask(endpoint: str, *, timeout: float = 5.0, keys: str | None = None) -> dict
     """
     z = zmq()
     pair = None if keys is None else for_client(keys)
-    with z.Context() as context, dealer(context, pair, 1 << 22) as socket:
-        socket.immediate = False  # the question waits until the connection is there
+    with z.Context() as context, dealer(context, pair, 1 << 22) as socket:  # the question waits for the connection
         try:
             socket.connect(endpoint)
         except z.ZMQError as error:

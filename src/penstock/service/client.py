@@ -7,7 +7,8 @@ import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import LedgerError, StateError
+from penstock.errors import ArgumentError, LedgerError, StateError
+from penstock.graph.amounts import nbytes_of
 from penstock.graph.checking import flag, short, whole
 from penstock.graph.node import Cursor, Node, Place, operation
 from penstock.service.arguments import places, rank_of, seconds
@@ -51,7 +52,8 @@ class Connect(Node):
         wishes = self.wishes
         ends = repr(wishes.endpoints[0]) if len(wishes.endpoints) == 1 else repr(list(wishes.endpoints))
         shard = "" if wishes.shard is None else f", shard={wishes.shard}"
-        return f"connect({ends}{shard}{'' if wishes.ordered else ', ordered=False'})"
+        servers = "" if wishes.servers in (None, 1) else f", bind=True, servers={wishes.servers}"
+        return f"connect({ends}{servers}{shard}{'' if wishes.ordered else ', ordered=False'})"
 
     def fingerprint(self) -> str:
         """Leave the place out: a state belongs to what is served, whoever serves it, and fits every rank."""
@@ -64,7 +66,7 @@ class Receiving(Cursor):
     def __init__(self, node: Connect, read: Reading, position: Position) -> None:
         self.node = node
         self.read = read
-        count = len(node.wishes.endpoints)
+        count = len(node.wishes.places)
         self.mixed = not node.wishes.ordered and count > 1
         self.digest: int | None
         number, below, self.digest = (0, None, None) if position is None else self.checked(position)
@@ -91,14 +93,11 @@ class Receiving(Cursor):
 
     def __next__(self) -> Any:
         link = self.link or self.begin()
-        if self.last is not None:
-            inlet, nbytes = self.last
-            self.last = None
-            link.finish(inlet, nbytes)
         number = self.wheres[0].number
         inlets = link.inlets if self.mixed else [link.inlets[number % len(link.inlets)]]
+        done, self.last = self.last, None
         try:
-            taken = link.take(inlets)
+            taken = link.take(inlets, done)
         except BaseException:  # whoever asks again connects again, where this stands
             self.drop()
             raise
@@ -180,10 +179,11 @@ def connect(  # noqa: PLR0913  each is a decision of its own, and most calls mak
     shard: tuple[int, int] | None = None,
     ordered: bool = True,
     window: int | None = None,
-    window_bytes: int = Wishes.window_bytes,
+    window_bytes: int | str = Wishes.window_bytes,
     timeout: float = Wishes.timeout,
     keys: str | os.PathLike[str] | None = None,
     bind: bool = False,
+    servers: int | None = None,
     largest: int = Wishes.largest,
     local: bool = True,
 ) -> Stream[Any]:
@@ -195,12 +195,15 @@ def connect(  # noqa: PLR0913  each is a decision of its own, and most calls mak
         shard: ``(rank, world size)``, where the server's mode is ``"shard"``: this rank's part of every batch.
         ordered: False takes the batches of several servers as they come.
         window: how many batches may be here, or on the way, and not finished: a batch is finished when the next one is
-            asked for. By default 1,024, and 16 where the server's mode is ``"share"``.
-        window_bytes: how many bytes these may have; one batch is always allowed.
+            asked for. By default 1,024, and 16 where the server's mode is ``"share"``; never more than the server
+            keeps (``serve(…, window=…)``).
+        window_bytes: how many bytes these may have, also as ``"256MB"``; one batch is always allowed.
         timeout: seconds that a server may be silent. Then, of several, the others take over its share; else it is an
             error. Allow for more than one batch takes on a slow network.
         keys: the file that ``penstock keys`` made for this client.
         bind: wait here for a server that connects (``serve(…, bind=False)``).
+        servers: with ``bind``, how many servers come to this place, 1 by default: each computes a share of the
+            batches, as with a list. Who comes when all are there waits, and takes the place of one that is lost.
         largest: bytes that an array of a batch may have; a server that sends more is not heard.
         local: whether to read shared memory where the server is on this host.
 
@@ -222,16 +225,22 @@ def connect(  # noqa: PLR0913  each is a decision of its own, and most calls mak
     flag(ordered, where, "ordered")
     flag(bind, where, "bind")
     flag(local, where, "local")
+    ends = places(endpoint, where, 'connect("tcp://host:5557")')
+    if servers is not None and not bind:
+        raise ArgumentError(
+            f"{where}: servers says how many come here, with bind=True. Name those to connect to in a list."
+        )
     wishes = Wishes(
-        endpoints=places(endpoint, where, 'connect("tcp://host:5557")'),
+        endpoints=ends,
         shard=None if shard is None else rank_of(shard, where),
         ordered=ordered,
         window=None if window is None else min(whole(window, where, "window", least=1), WINDOW),
-        window_bytes=whole(window_bytes, where, "window_bytes", least=1),
+        window_bytes=nbytes_of(window_bytes, where, "window_bytes"),
         timeout=seconds(timeout, where, "timeout"),
         largest=whole(largest, where, "largest", least=1),
         keys=None if keys is None else str(keys),
         bind=bind,
+        servers=whole(len(ends) if servers is None else servers, where, "servers", least=1) if bind else None,
         local=local,
     )
     return Stream(Connect(wishes))

@@ -19,7 +19,7 @@ from penstock.errors import StateError
 from penstock.service.lanes import Entry, Key, Lane, Where
 from penstock.service.ledger import Share
 from penstock.service.protocol import packed, runs
-from penstock.service.routes import Outlet, Route, send_batches, send_end, send_failure, send_large
+from penstock.service.routes import Outlet, Route, described, send_batches, send_end, send_failure, send_large
 from penstock.transport.wire import SMALL, TOGETHER, joined
 
 logger = logging.getLogger("penstock")
@@ -297,7 +297,7 @@ class Dealing:
             self.share.deal(route.guest.name)
             route.dealt.append(entry.number)
             entries.append(entry)
-        frame = joined(entry.parcel for entry in entries if entry.parcel is not None)
+        frame = self.outlet.copied(joined(entry.parcel for entry in entries if entry.parcel is not None))
         self.outbox.append((route, entries, [frame]))
         return True
 
@@ -307,7 +307,7 @@ class Dealing:
             self.save()
         for route, entries, frames in self.outbox:
             if frames:
-                send_batches(route, entries, frames, self.outlet)
+                send_batches(route, described(entries), frames, self.outlet)
             else:
                 send_large(route, entries[0], self.outlet)
         self.outbox.clear()

@@ -11,8 +11,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from penstock.service.lanes import Key, Lane, Where
-from penstock.service.routes import Group, Outlet, Route, neighbours, send_batches, send_end, send_failure, send_large
+from penstock.service.lanes import Entry, Key, Lane, Where
+from penstock.service.routes import (
+    MANY,
+    Group,
+    Outlet,
+    Route,
+    neighbours,
+    send_end,
+    send_failure,
+    send_large,
+)
 from penstock.transport.wire import SMALL
 
 APART = 3.0  # seconds after which whoever waits for a slower consumer goes on alone
@@ -60,8 +69,7 @@ class Following:
         lane = free[0] if free else self.start(route.key)
         if not free:
             self.lanes.append(lane)
-        lane.move(Where(route.epoch, fields["number"], fields["below"]))
-        self.follow(route, lane, lane.head)
+        self.follow(route, lane, lane.move(Where(route.epoch, fields["number"], fields["below"])))
         return None
 
     def follow(self, route: Route, lane: Lane, at: int) -> None:
@@ -71,6 +79,7 @@ class Following:
         if route not in self.routes:
             self.routes.append(route)
         self.idle.pop(lane, None)
+        self.trim(lane)  # what lies before it may be all that there is room for
 
     def close(self, route: Route) -> None:
         """Forget a route."""
@@ -117,34 +126,30 @@ class Following:
             route.first = at + 1 - route.flow.sent
             self.trim(lane)
         else:
-            return self.send(route, lane, at)
+            return self.send(route, lane, entry)
         del route.guest.routes[route.number]
         self.close(route)
         return False
 
-    def send(self, route: Route, lane: Lane, at: int) -> bool:
-        """Send a large batch, or several small ones, as far as credit goes."""
-        entry = lane.at(at)
-        assert entry is not None
+    def send(self, route: Route, lane: Lane, entry: Entry) -> bool:
+        """Send a large batch, or several small ones from it on, as far as credit goes."""
         if not route.flow.allows(entry.nbytes):
             return False
         if entry.nbytes > SMALL:
             send_large(route, entry, self.outlet)
+            self.told(route)
             return True
         if entry.group is None:
-            with lane.changed:
-                together = [lane.entries[place] for place in range(at - lane.base, len(lane.entries))]
-            Group(neighbours(together), self.outlet)
+            Group(neighbours(lane.some(route.at, MANY)), self.outlet)
         group, start = entry.group
-        room = route.flow.window - len(route.flow.sizes)
-        nbytes, count = route.flow.held, 0
-        for other in group.entries[start : start + room]:
-            nbytes += other.nbytes
-            if count and nbytes > route.flow.limit:
-                break
-            count += 1
-        send_batches(route, group.entries[start : start + count], [group.frame(start, count)], self.outlet)
+        group.send(route, start)
+        self.told(route)
         return True
+
+    @staticmethod
+    def told(route: Route) -> None:
+        """Note that a batch was sent: its number says what a pulse would."""
+        route.guest.dirty = bool(route.guest.closed)
 
     def meet(self, route: Route, lane: Lane) -> bool:
         """Let a route that waits for a lane go on in another one that has been there."""
@@ -168,9 +173,10 @@ class Following:
         if free is None:
             free = self.start(lane.key)
             self.lanes.append(free)
-        free.move(lane.place)
+        at = free.move(lane.place)
         for route in waiting:
-            self.follow(route, free, free.head)
+            self.close(route)
+            self.follow(route, free, at)
 
     def tick(self) -> None:
         """See to it that nobody waits for long, and close lanes that nobody follows, but for one."""

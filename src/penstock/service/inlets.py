@@ -24,7 +24,13 @@ class Wishes:
     largest: int = 1 << 30
     keys: str | None = None
     bind: bool = False
+    servers: int | None = None
     local: bool = True
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where each of the servers is; one for each share of the batches."""
+        return self.endpoints if self.servers is None else (", ".join(self.endpoints),) * self.servers
 
 
 class Arrival(NamedTuple):
@@ -41,8 +47,10 @@ class Peer:
 
     def __init__(self, endpoint: str, now: float) -> None:
         self.endpoint = endpoint
+        self.address = b""  # who sits here, where servers come to us
         self.socket: Any = None
         self.monitor: Any = None
+        self.up = False  # whether there is a connection: what is said to nobody must not be kept for somebody
         self.token = ""
         self.instance = ""
         self.mode = ""
@@ -76,6 +84,7 @@ class Inlet:
         self.hand: int | None = None  # the number that the consumer is at
         self.told = 0  # finished, as the server knows
         self.freed = 0  # bytes finished since
+        self.largest = 0  # bytes of the largest batch that came
         self.ended = False
         self.total: int | None = None
         self.late = False

@@ -18,6 +18,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.errors import RemoteError
@@ -70,6 +71,8 @@ class Entry:
     nbytes: int = 0
     frames: list[Any] = field(default_factory=list)
     """What is sent, made once."""
+    batches: Any = None
+    """What a message says of it, made once."""
     shared: Any = None
     """Where it lies in shared memory, once somebody on this host wanted it."""
     group: Any = None
@@ -108,7 +111,7 @@ class Lane:
         key: which batches of it.
         make: makes the loader, in the lane's own thread.
         bounds: how many batches, and bytes, may be at hand and wanted by somebody still.
-        wake: called in the lane's thread when there is something new.
+        wake: called in the lane's thread when there is something new, and somebody has looked for it.
     """
 
     def __init__(
@@ -134,7 +137,9 @@ class Lane:
         self.full = 0.0  # since when there is no room for what comes next; 0 where there is
         self.ended = -1  # what the last end of an epoch is counted as
         self.closed = False
-        self.changed = threading.Condition()
+        self.wanted = True  # whether somebody found nothing, and is to be woken
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.loader: Loader[Any] | None = None
         self.thread = threading.Thread(target=self._run, name="penstock-lane", daemon=True)
         self.thread.start()
@@ -151,21 +156,22 @@ class Lane:
 
     # -- the server's thread
 
-    def move(self, where: Where) -> None:
-        """Read from another place, and forget all that was read."""
+    def move(self, where: Where) -> int:
+        """Read from another place, and forget all that was read; return what this place is counted as."""
         with self.changed:
             self.order = where
             self.place = where._replace(number=self.key.first(where.number))
-            self.reading = True
+            self.reading = self.wanted = True
             self.base = self.head
             self.entries.clear()
             self.held = 0
             self.changed.notify_all()
+            return self.base
 
     def find(self, epoch: int, number: int) -> int | None:
         """Return what a place is counted as, if it is here or comes next."""
         number = self.key.first(number)
-        with self.changed:
+        with self.lock:
             for place, entry in enumerate(self.entries):
                 if entry.epoch == epoch and entry.number == number and entry.error is None:
                     return self.base + place
@@ -174,17 +180,29 @@ class Lane:
         return None
 
     def at(self, count: int) -> Entry | None:
-        """Return an entry, if it is there."""
+        """Return an entry, if it is there; else whoever asks is woken when there is something new."""
         place = count - self.base
-        return self.entries[place] if 0 <= place < len(self.entries) else None
+        if not 0 <= place < len(self.entries):
+            with self.lock:
+                if not 0 <= place < len(self.entries):
+                    self.wanted = True
+                    return None
+        return self.entries[place]
+
+    def some(self, count: int, most: int) -> list[Entry]:
+        """Return what is there from an entry on, but not more than so many."""
+        place = count - self.base
+        with self.lock:
+            return [*islice(self.entries, place, place + most)]
 
     def trim(self, low: int) -> None:
         """Forget what nobody wants any more."""
-        with self.changed:
+        with self.lock:
             while self.entries and self.base < low:
                 self.held -= self.entries.popleft().nbytes
                 self.base += 1
-            self.changed.notify_all()
+            if self.full:
+                self.changed.notify_all()
 
     def close(self, *, wait: bool = True) -> None:
         """Stop reading, and end the workers; without waiting, they end when what they are at does."""
@@ -258,7 +276,7 @@ class Lane:
     def _put(self, entry: Entry) -> bool:
         """Add an entry when there is room; return whether to go on."""
         entry.nbytes = 0 if entry.parcel is None else entry.parcel.nbytes
-        with self.changed:
+        with self.lock:
             while not (self.closed or self.order is not None or self._room(entry)):
                 self.full = self.full or time.monotonic()
                 self.changed.wait()
@@ -272,5 +290,7 @@ class Lane:
             if ended:
                 self.ended = self.head - 1
             self.place = Where(entry.epoch + ended, self.key.first(0) if ended else entry.number + of, entry.after)
-        self.wake()
+            wanted, self.wanted = self.wanted, False
+        if wanted:
+            self.wake()
         return True

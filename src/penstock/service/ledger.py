@@ -10,7 +10,8 @@ Share     a server's account of one epoch whose batches are dealt out: pending â
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, takewhile
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from penstock.service.protocol import Nonsense, runs
@@ -44,12 +45,28 @@ class Outflow:
         """Tell whether a batch of so many bytes may be sent."""
         return not self.sizes or (len(self.sizes) < self.window and self.held + nbytes <= self.limit)
 
+    def room(self, sizes: Sequence[int]) -> int:
+        """Return how many of some batches, of which the first is allowed, may be sent together."""
+        most = max(1, min(len(sizes), self.window - len(self.sizes)))
+        if self.held + sum(sizes) <= self.limit:
+            return most
+        fitting = takewhile(lambda total: total <= self.limit, accumulate(sizes[:most], initial=self.held))
+        return max(1, sum(1 for _ in fitting) - 1)
+
     def add(self, nbytes: int) -> int:
         """Note that a batch is sent; return its number."""
         self.sizes.append(nbytes)
         self.held += nbytes
         self.sent += 1
         return self.sent - 1
+
+    def extend(self, sizes: Sequence[int]) -> int:
+        """Note that batches of these sizes are sent; return how many bytes they are."""
+        nbytes = sum(sizes)
+        self.sizes.extend(sizes)
+        self.held += nbytes
+        self.sent += len(sizes)
+        return nbytes
 
     def finish(self, upto: int) -> int:
         """Note that all below a number is finished; return how many became so.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from penstock.service.keys import Pair
 
+NOBLOCK = 1  # ZeroMQ's flags, as plain numbers: arithmetic with the library's enumerations costs more than a send …
+MORE = 2
+POLLIN = 1  # … and its events
 PROGRESS = 5000  # milliseconds after which a connection whose peer takes nothing is given up, and made anew
 
 
@@ -33,6 +39,20 @@ def version() -> str:
     return penstock.__version__
 
 
+def received(socket: Any) -> list[Any]:
+    """Return the frames of the next message, uncopied; ``recv_multipart`` asks the socket after each whether more come.
+
+    Raises:
+        Again: there is none.
+    """
+    frame = socket.recv(NOBLOCK, copy=False)
+    frames = [frame]
+    while frame.more:
+        frame = socket.recv(NOBLOCK, copy=False)
+        frames.append(frame)
+    return frames
+
+
 def dealer(context: Any, pair: Pair | None, largest: int) -> Any:
     """Return a consumer's socket, not connected yet.
 
@@ -41,12 +61,23 @@ def dealer(context: Any, pair: Pair | None, largest: int) -> Any:
         pair: the consumer's keys, and the server's public one.
         largest: bytes that a frame may have.
     """
+    return tuned(context.socket(zmq().DEALER), pair, largest)
+
+
+def receiver(context: Any, pair: Pair | None, largest: int) -> Any:
+    """Return the socket of a consumer that several servers come to, not bound yet; arguments as of ``dealer``."""
     z = zmq()
-    socket = context.socket(z.DEALER)
+    socket = tuned(context.socket(z.ROUTER), pair, largest)
+    socket.router_mandatory = True  # tells when a server's connection is gone
+    return socket
+
+
+def tuned(socket: Any, pair: Pair | None, largest: int) -> Any:
+    """Return a consumer's socket with everything set that does not depend on who connects."""
+    z = zmq()
     socket.linger = 0
     socket.rcvhwm = 0  # credit bounds what comes
     socket.sndhwm = 64
-    socket.immediate = True  # what is said to nobody is not kept for somebody
     socket.maxmsgsize = largest
     socket.reconnect_ivl = 100
     socket.reconnect_ivl_max = 1000
@@ -59,3 +90,16 @@ def dealer(context: Any, pair: Pair | None, largest: int) -> Any:
         socket.curve_publickey = pair.public.encode()
         socket.curve_secretkey = pair.secret.encode()
     return socket
+
+
+def watched(socket: Any) -> Any:
+    """Return a socket that tells of another one's connections: made, lost, or refused."""
+    z = zmq()
+    failed = z.EVENT_HANDSHAKE_FAILED_AUTH | z.EVENT_HANDSHAKE_FAILED_PROTOCOL | z.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    return socket.get_monitor_socket(failed | z.EVENT_HANDSHAKE_SUCCEEDED | z.EVENT_DISCONNECTED)
+
+
+def events(monitor: Any) -> Iterator[int]:
+    """Give what has happened since one looked last."""
+    while monitor.poll(0):
+        yield int.from_bytes(monitor.recv_multipart(zmq().NOBLOCK)[0][:2], sys.byteorder)

@@ -11,9 +11,8 @@ opens routes anew, and lets another server take over the share of one that is lo
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import socket
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -22,12 +21,16 @@ from typing import Any
 from penstock.errors import CorruptRecord, ServerLost, ServerRefused, ServiceError
 from penstock.graph.context import teach_malloc
 from penstock.service import protocol
+from penstock.service.bell import Bell
 from penstock.service.inlets import Arrival, Inlet, Peer, Wishes
 from penstock.service.keys import Pair, for_client
 from penstock.service.lanes import Where
-from penstock.service.library import dealer, zmq
+from penstock.service.library import POLLIN, dealer, events, received, watched, zmq
 from penstock.service.protocol import BEAT, Nonsense, packed
+from penstock.service.reception import Reception
 from penstock.service.talk import Talk
+
+logger = logging.getLogger("penstock")
 
 EAGER = 0.25  # seconds between two beats while somebody waits
 LINGER = 500  # milliseconds in which a farewell may leave
@@ -47,26 +50,28 @@ class Link:
 
     def __init__(self, wishes: Wishes, epoch: int, wheres: Sequence[Where], digest: int | None) -> None:
         self.wishes = wishes
-        self.changed = threading.Condition()
+        self.lock = threading.RLock()  # entered in C; a condition's is not
+        self.changed = threading.Condition(self.lock)
         self.waiting = False
-        self.woken = False
         self.owner = os.getpid()
         now = time.monotonic()
-        self.peers = [Peer(endpoint, now) for endpoint in wishes.endpoints]
+        self.peers = [Peer(place, now) for place in wishes.places]
+        self.reception: Reception | None = None
         self.inlets = [Inlet(i, where, peer) for i, (where, peer) in enumerate(zip(wheres, self.peers, strict=True))]
         self.talk = Talk(wishes, epoch, self.inlets, digest, self.send, self.wake)
         teach_malloc()  # each message is memory of its own
         pair = None if wishes.keys is None else for_client(wishes.keys)
         z = self.library = zmq()
         self.context = z.Context()
-        self.near, self.far = socket.socketpair()
-        self.near.setblocking(False)
-        self.far.setblocking(False)
+        self.bell = Bell()
         try:
             self.poller = z.Poller()
-            self.poller.register(self.near.fileno(), z.POLLIN)
-            for peer in self.peers:
-                self.connect(peer, pair)
+            self.poller.register(self.bell.number, z.POLLIN)
+            if wishes.bind:
+                self.receive(pair)
+            else:
+                for peer in self.peers:
+                    self.connect(peer, pair)
         except BaseException:
             self.shut()
             raise
@@ -78,20 +83,33 @@ class Link:
         z = self.library
         peer.socket = dealer(self.context, pair, self.wishes.largest)
         peer.socket.linger = LINGER
-        failed = z.EVENT_HANDSHAKE_FAILED_AUTH | z.EVENT_HANDSHAKE_FAILED_PROTOCOL | z.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-        peer.monitor = peer.socket.get_monitor_socket(failed | z.EVENT_HANDSHAKE_SUCCEEDED | z.EVENT_DISCONNECTED)
+        peer.monitor = watched(peer.socket)
         try:
-            (peer.socket.bind if self.wishes.bind else peer.socket.connect)(peer.endpoint)
+            peer.socket.connect(peer.endpoint)
         except z.ZMQError as error:
             raise ServiceError(f"connect(): {peer.endpoint} cannot be connected to: {error}.") from None
         self.poller.register(peer.socket, z.POLLIN)
         self.poller.register(peer.monitor, z.POLLIN)
 
+    def receive(self, pair: Pair | None) -> None:
+        """Make the socket that servers come to."""
+        reception = self.reception = Reception(self.context, self.wishes, pair)
+        reception.socket.linger = LINGER
+        self.poller.register(reception.socket, self.library.POLLIN)
+        self.poller.register(reception.monitor, self.library.POLLIN)
+
     # -- the consumer's thread
 
-    def take(self, inlets: Sequence[Inlet]) -> tuple[Inlet, Arrival] | None:
-        """Wait for a batch from any of some inlets; None where all of them have ended."""
-        with self.changed:
+    def take(self, inlets: Sequence[Inlet], done: tuple[Inlet, int] | None = None) -> tuple[Inlet, Arrival] | None:
+        """Wait for a batch from any of some inlets; None where all of them have ended.
+
+        Args:
+            inlets: any of these.
+            done: what the consumer had in hand, and is through with: which inlet's, and how many bytes.
+        """
+        with self.lock:
+            if done is not None:
+                self.talk.finish(*done)
             self.waiting = False
             while True:
                 for inlet in inlets:
@@ -100,7 +118,7 @@ class Link:
                         inlet.hand = arrival.number
                         if arrival.number not in inlet.void:
                             return inlet, arrival
-                        self.finish(inlet, 0)
+                        self.talk.finish(inlet, 0)
                 error = self.talk.failure or next((inlet.error for inlet in inlets if inlet.error is not None), None)
                 if error is not None:
                     raise error
@@ -108,22 +126,12 @@ class Link:
                     return None
                 if self.talk.stopping:
                     raise ServiceError("this iteration was closed")
-                if not self.waiting:
-                    self.waiting = True
-                    self.wake()
+                self.waiting = True
                 self.changed.wait(5.0)
-
-    def finish(self, inlet: Inlet, nbytes: int) -> None:
-        """Note that the consumer is through with what it had in hand."""
-        with self.changed:
-            self.talk.finish(inlet, nbytes)
 
     def wake(self) -> None:
         """Let the thread look."""
-        if not self.woken:
-            self.woken = True
-            with contextlib.suppress(OSError):
-                self.far.send(b"\0")
+        self.bell.ring()
 
     def close(self) -> None:
         """Say good-bye, and end. Not in a fork, where the thread never was."""
@@ -158,16 +166,35 @@ class Link:
 
     def look(self) -> None:
         """Wait for something to happen, and hear of it."""
-        ready = dict(self.poller.poll(100 if self.waiting else 250))
-        if self.near.fileno() in ready:
-            self.woken = False
-            with contextlib.suppress(OSError):
-                self.near.recv(4096)
+        ready = dict(self.poller.poll(100))
+        if self.bell.number in ready:
+            self.bell.answer()
         for peer in self.peers:
             if peer.monitor in ready:
                 self.noticed(peer)
             if peer.socket in ready:
                 self.hear(peer)
+        if self.reception is not None:
+            self.host(self.reception, ready)
+
+    def host(self, reception: Reception, ready: dict[Any, int]) -> None:
+        """Hear those who came to us, and let those who are new sit down."""
+        if reception.monitor in ready:
+            for event in events(reception.monitor):
+                if event == self.library.EVENT_DISCONNECTED:
+                    for peer in self.peers:
+                        peer.said = 0.0  # whoever is gone is found by speaking to all
+                else:
+                    self.failed(event, [peer for peer in self.peers if not peer.address])
+        if reception.socket in ready:
+            for peer, frames in reception.heard(64):
+                self.listen(peer, frames)
+        while seated := reception.seat(self.peers):
+            with self.changed:
+                for peer in seated:
+                    self.talk.forget(peer)
+                    peer.said = time.monotonic()
+                    self.talk.hello(peer)
 
     def settle(self, deadline: float) -> None:
         """See to it that the server knows what was finished, before leaving: else others would be given it again.
@@ -176,7 +203,7 @@ class Link:
         """
         with self.changed:
             for inlet in self.inlets:
-                self.finish(inlet, 0)
+                self.talk.finish(inlet, 0)
                 inlet.buffer.clear()
         self.waiting = True  # do not sleep for long
         while time.monotonic() < deadline:
@@ -204,9 +231,10 @@ class Link:
                 with contextlib.suppress(Exception):
                     peer.socket.disable_monitor()
                 peer.monitor.close(0)
+        if self.reception is not None:
+            self.reception.close()
         self.context.destroy(linger=LINGER)
-        self.near.close()
-        self.far.close()
+        self.bell.close()
 
     def fail(self, error: BaseException) -> None:
         """Let the consumer have an error."""
@@ -217,7 +245,10 @@ class Link:
     def send(self, peer: Peer, kind: str, **fields: Any) -> None:
         """Say something, if the connection is there."""
         with contextlib.suppress(self.library.Again):
-            peer.socket.send_multipart(packed(kind, **fields), self.library.NOBLOCK)
+            if self.reception is not None:
+                self.reception.send(peer, packed(kind, **fields))
+            elif peer.up:
+                peer.socket.send_multipart(packed(kind, **fields), self.library.NOBLOCK)
 
     def farewell(self, peer: Peer) -> None:
         """Let the server know that what was in hand is finished, and that nobody is here any more."""
@@ -232,42 +263,68 @@ class Link:
     def noticed(self, peer: Peer) -> None:
         """Hear of the connection itself: that it was made, was lost, or was refused before anything could be said."""
         z = self.library
-        while peer.monitor.poll(0):
-            event = int.from_bytes(peer.monitor.recv_multipart(z.NOBLOCK)[0][:2], sys.byteorder)
+        for event in events(peer.monitor):
             if event in (z.EVENT_HANDSHAKE_SUCCEEDED, z.EVENT_DISCONNECTED):
                 with self.changed:
                     self.talk.forget(peer)  # a new connection is nobody's yet
-                if event == z.EVENT_HANDSHAKE_SUCCEEDED:
+                peer.up = event == z.EVENT_HANDSHAKE_SUCCEEDED
+                if peer.up:
                     peer.said = time.monotonic()
                     self.talk.hello(peer)
-            elif event == z.EVENT_HANDSHAKE_FAILED_AUTH:
-                peer.trouble = "It refused this client: its key is not on the server's list."
-                if not peer.instance:
-                    self.fail(ServerRefused(f"connect(): {peer.endpoint} did not let us in. {peer.trouble}"))
             else:
-                peer.trouble = "It was reached, but one side has keys and the other none, or others."
+                self.failed(event, [peer])
+
+    def failed(self, event: int, peers: Sequence[Peer]) -> None:
+        """Hear that a connection was refused before anything could be said."""
+        z = self.library
+        if event == z.EVENT_HANDSHAKE_FAILED_AUTH:
+            trouble = "It refused this client: its key is not on the server's list."
+            if peers and not any(peer.instance for peer in (peers if self.reception is None else self.peers)):
+                self.fail(ServerRefused(f"connect(): {peers[0].endpoint} did not let us in. {trouble}"))
+        elif event != z.EVENT_HANDSHAKE_SUCCEEDED:
+            trouble = "It was reached, but one side has keys and the other none, or others."
+        else:
+            return
+        for peer in peers:
+            peer.trouble = trouble
 
     def hear(self, peer: Peer) -> None:
         """Take what has come."""
-        z = self.library
+        at_hand = self.library.EVENTS
         for _ in range(64):
-            if not peer.socket.get(z.EVENTS) & z.POLLIN:  # cheaper than an exception
+            if not peer.socket.get(at_hand) & POLLIN:  # cheaper than an exception
                 return
-            frames = peer.socket.recv_multipart(z.NOBLOCK, copy=False)
-            try:
-                version = protocol.version_of(bytes(frames[0].buffer[:5]))
-                if version not in (None, protocol.VERSION):
-                    raise ServerRefused(
-                        f"connect(): {peer.endpoint} speaks version {version} of the protocol, and this Penstock "
-                        f"version {protocol.VERSION}. Install the same Penstock on both."
-                    )
-                message = protocol.opened([frame.buffer for frame in frames], protocol.SAYS)
+            self.listen(peer, received(peer.socket))
+
+    def listen(self, peer: Peer, frames: Sequence[Any]) -> None:
+        """Take a server's message."""
+        try:
+            version = protocol.version_of(bytes(frames[0].buffer[:4]))
+            if version not in (None, protocol.VERSION):
+                raise ServerRefused(
+                    f"connect(): {peer.endpoint} speaks version {version} of the protocol, and this Penstock "
+                    f"version {protocol.VERSION}. Install the same Penstock on both."
+                )
+            message = protocol.opened([frame.buffer for frame in frames], protocol.SAYS)
+            with self.changed:
+                if self.reception is not None and message.kind == "welcome":
+                    peer = self.recognised(self.reception, peer, message.fields["instance"])
                 peer.heard = time.monotonic()
-                with self.changed:
-                    self.talk.heard(peer, message)
-                    self.changed.notify_all()
-            except (Nonsense, CorruptRecord) as problem:
+                self.talk.heard(peer, message)
+                self.changed.notify_all()
+        except (Nonsense, CorruptRecord) as problem:
+            if self.reception is None:
                 raise ServiceError(f"connect(): {peer.endpoint} is no server of Penstock: {problem}.") from None
+            self.reception.show_out(peer, problem)
+
+    def recognised(self, reception: Reception, peer: Peer, instance: str) -> Peer:
+        """Return where a server sat that comes again, and let it sit there; else where it sits."""
+        for seat in self.peers:
+            if seat is not peer and seat.instance == instance:
+                reception.swap(peer, seat)
+                self.talk.forget(seat)
+                return seat
+        return peer
 
     def speak(self, now: float) -> None:
         """Say what is due, and see who is lost."""
@@ -290,18 +347,18 @@ class Link:
 
     def worth(self, inlets: Sequence[Inlet]) -> bool:
         """Tell whether what was finished is worth a message."""
-        wishes = self.wishes
-        return self.talk.mode == "share" or any(
-            4 * (inlet.flow.finished - inlet.told) >= self.talk.window
-            or 4 * inlet.freed >= wishes.window_bytes
-            or not inlet.buffer
-            for inlet in inlets
-        )
+        return self.talk.mode == "share" or any(map(self.talk.half, inlets))
 
     def replace(self, peer: Peer, inlets: Sequence[Inlet], now: float) -> None:
         """Let another server take over the share of one that is lost, or give up."""
+        if self.reception is not None and self.reception.waiting:  # whoever waits sits down there
+            self.reception.free(peer)
+            peer.heard = now
+            return
         others = [other for other in self.peers if other is not peer and other.token and not other.lost(now, BEAT * 3)]
         if others and self.talk.mode != "share":
+            if self.reception is not None:
+                logger.warning("connect(): %s; they take over what is missing.", self.reception.missing(self.peers))
             for turn, inlet in enumerate(inlets):
                 inlet.route = 0
                 inlet.peer = others[turn % len(others)]
@@ -309,6 +366,9 @@ class Link:
                     self.talk.open_route(inlet)
             return
         silent = f"{peer.endpoint} has been silent for {now - peer.heard:.0f} s"
+        if self.reception is not None:
+            came = self.reception.missing(self.peers)
+            silent = f"{silent}; {came}" if peer.instance else f"{came} within {now - peer.heard:.0f} s"
         doubt = sorted(number for inlet in inlets for number in inlet.held()) if self.talk.mode == "share" else []
         more = f" In doubt are the batches {doubt[:20]}." if doubt else ""
         help_ = peer.trouble or "Is the server running, and can it be reached? connect(…, timeout=…) waits for longer."

@@ -4,11 +4,14 @@
                 │ held by the server as long as a consumer looks
                 └── server ── "data": arena, offset, bytes ──► link       (over ZeroMQ, as ever)
                     server ── an arena's descriptor, once  ──► link       (a Unix socket without a file)
-                    server ◄── "nobody looks any more"      ── finalizer  (the same)
+                    server ◄── "nobody looks any more"      ── finalizer  (the same; says what is finished, too)
 
 Memory of another process's own is copied into an arena of the server first. The Unix socket has an abstract name of 128
 random bits, which the welcome tells, and who comes must show the token that came with it. When a consumer dies, its end
 of the socket closes, and all that it looked at is free.
+
+What comes through the Unix socket wakes nobody up: the server looks whenever it has something else to do, which is
+before each batch that it sends. So memory is free again a batch later, and a batch costs the server one turn, not two.
 """
 
 from __future__ import annotations
@@ -28,12 +31,13 @@ from typing import Any
 import numpy as np
 
 from penstock.service.lanes import Entry
+from penstock.service.ledger import Inflow
 from penstock.service.protocol import Nonsense
 from penstock.transport.slab import Arena, Shared, arena_size, create, origin_of
 from penstock.transport.wire import OWN
 
 NEW = struct.Struct("<QQ")  # an arena's number and size
-FREE = struct.Struct("<Q")  # a lease
+FREE = struct.Struct("<QQQ")  # a lease, the route that it came down, and how many batches of that are finished
 WAITING = 64  # connections that have not shown a token yet
 PATIENCE = 5.0  # seconds that they have
 MUCH = 1 << 30  # bytes that a consumer may look at before it gets copies instead
@@ -74,9 +78,10 @@ class Spare:
 class Neighbour:
     """A consumer on this host."""
 
-    def __init__(self, connection: socket.socket, spare: Spare) -> None:
+    def __init__(self, connection: socket.socket, spare: Spare, guest: Any) -> None:
         self.connection = connection
         self.spare = spare
+        self.guest = guest
         self.known: dict[int, tuple[int, Shared]] = {}
         self.leases: dict[int, tuple[Any, int]] = {}
         self.held = 0
@@ -129,21 +134,24 @@ class Neighbour:
             known = self.known[id(memory)] = (number, memory)
         return known[0]
 
-    def hear(self) -> None:
-        """Take back what nobody looks at any more."""
+    def hear(self) -> dict[int, int]:
+        """Take back what nobody looks at any more; return how many batches are finished, by route."""
+        finished: dict[int, int] = {}
         while not self.closed:
             try:
                 said = self.connection.recv(FREE.size + 1)
             except BlockingIOError:
-                return
+                break
             except OSError:
                 said = b""
             if len(said) != FREE.size:
                 self.close()
-                return
-            (lease,) = FREE.unpack(said)
+                break
+            lease, route, upto = FREE.unpack(said)
             _, nbytes = self.leases.pop(lease, (None, 0))
             self.held -= nbytes
+            finished[route] = max(upto, finished.get(route, 0))
+        return finished
 
     def close(self) -> None:
         """Forget everything."""
@@ -165,12 +173,12 @@ class Hall:
         self.neighbours: list[Neighbour] = []
         self.spare = Spare()
 
-    def sockets(self) -> list[socket.socket]:
-        """Return what is to be polled."""
-        return [self.socket, *self.waiting, *(one.connection for one in self.neighbours)]
+    def sockets(self) -> set[int]:
+        """Return the descriptors of what is to be polled."""
+        return {one.fileno() for one in (self.socket, *self.waiting)}
 
     def enter(self, guests: dict[str, Any]) -> None:
-        """Let in who comes with the token of a guest; hear what those who are in say."""
+        """Let in who comes with the token of a guest."""
         with contextlib.suppress(OSError):
             while len(self.waiting) < WAITING:
                 connection, _ = self.socket.accept()
@@ -190,12 +198,8 @@ class Hall:
             if guest is None or guest.local is not None:
                 connection.close()
                 continue
-            guest.local = Neighbour(connection, self.spare)
+            guest.local = Neighbour(connection, self.spare, guest)
             self.neighbours.append(guest.local)
-        for one in list(self.neighbours):
-            one.hear()
-            if one.closed:
-                self.neighbours.remove(one)
 
     def close(self) -> None:
         """Let nobody in any more."""
@@ -214,7 +218,9 @@ class Host:
     def __init__(self, name: str, token: str) -> None:
         self.lock = threading.RLock()  # a finalizer may come at any moment
         self.maps: dict[int, mmap.mmap] = {}
-        self.leases: dict[int, int] = {}  # how many pieces of each are looked at
+        self.leases: dict[
+            int, list[Any]
+        ] = {}  # of each, how many pieces are looked at; its route, and that one's account
         self.closing = False
         self.owner = os.getpid()
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -226,15 +232,21 @@ class Host:
             self.connection.close()
             raise
 
-    def frames(self, small: list[Any], lent: list[list[int]], lease: int) -> list[Any]:
+    def frames(self, small: list[Any], fields: dict[str, Any], flow: Inflow) -> list[Any]:
         """Return all frames of a batch, the large ones in place.
+
+        Args:
+            small: those that came.
+            fields: what the message says of the others.
+            flow: the account of the route that it came down.
 
         Raises:
             Nonsense: they are nowhere.
         """
         found: list[Any] = []
         waiting = iter(small)
-        self.leases[lease] = len(lent)
+        lent, lease = fields["lent"], fields["lease"]
+        self.leases[lease] = [len(lent), fields["route"], flow]
         for place, number, offset, nbytes in lent:
             while len(found) < place:
                 frame = next(waiting, None)
@@ -273,11 +285,13 @@ class Host:
         if self.owner != os.getpid():
             return
         with self.lock:
-            self.leases[lease] -= 1
-            if not self.leases[lease]:
+            held = self.leases[lease]
+            held[0] -= 1
+            if not held[0]:
                 del self.leases[lease]
+                _, route, flow = held
                 with contextlib.suppress(OSError):  # the server is gone, and its arenas with it
-                    self.connection.send(FREE.pack(lease))
+                    self.connection.send(FREE.pack(lease, route, flow.finished))
             if self.closing and not self.leases:
                 self.connection.close()
 

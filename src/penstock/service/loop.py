@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import secrets
-import socket
 import threading
 import time
 import zlib
@@ -25,16 +24,17 @@ from penstock.graph import position as states
 from penstock.graph.context import teach_malloc
 from penstock.graph.drawing import line
 from penstock.service import protocol
+from penstock.service.bell import Bell
 from penstock.service.dealing import Dealing
 from penstock.service.door import Door
 from penstock.service.figures import figures_of
 from penstock.service.following import Following
 from penstock.service.lanes import Key, Lane
-from penstock.service.library import PROGRESS, version, zmq
+from penstock.service.library import MORE, NOBLOCK, POLLIN, PROGRESS, received, version, zmq
 from penstock.service.local import Hall, possible
 from penstock.service.protocol import BEAT, Nonsense, packed
 from penstock.service.routes import Guest, Route
-from penstock.service.terms import Terms, fewer
+from penstock.service.terms import Terms, differs, fewer
 
 if TYPE_CHECKING:
     from penstock.loader import Loader
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("penstock")
 
 DROPPED = 4096  # peers that are remembered as dropped
+COPIED = 1 << 18  # bytes up to which a copy costs less than hearing, in a thread of pyzmq's, that memory was sent
 TURN = 512  # messages that are heard before something is sent again
 
 
@@ -60,15 +61,12 @@ class Loop:
         self.totals = {"batches": 0, "bytes": 0, "dropped": 0}
         self.began = time.monotonic()
         self.stopping = threading.Event()
-        self.woken = False
         self.mode: Following | Dealing
         if terms.mode == "share":
             self.mode = Dealing(self.start_lane, self, terms.state_file, self.digest, terms.patience)
         else:
             self.mode = Following(self.start_lane, self, terms.lanes)
-        self.near, self.far = socket.socketpair()
-        self.near.setblocking(False)
-        self.far.setblocking(False)
+        self.bell = Bell()
         self.endpoints: list[str] = []
         self.hall: Hall | None = None
         self.polled: set[int] = set()
@@ -97,6 +95,9 @@ class Loop:
         router.handshake_ivl = 5000
         router.backlog = 512
         router.ipv6 = any("[" in endpoint for endpoint in endpoints)
+        if not self.terms.bind:
+            router.probe_router = True  # knocks at a consumer that waits, …
+            router.immediate = True  # … again with every connection, and keeps nothing for the next consumer there
         router.setsockopt(z.TCP_MAXRT, PROGRESS)
         router.zap_domain = b"penstock"
         if self.terms.keys is not None:
@@ -112,31 +113,33 @@ class Loop:
         self.poller = z.Poller()
         self.poller.register(router, z.POLLIN)
         self.poller.register(self.door.socket, z.POLLIN)
-        self.poller.register(self.near.fileno(), z.POLLIN)
+        self.poller.register(self.bell.number, z.POLLIN)
         if self.terms.local and possible():
             self.hall = Hall()
+            self.admit(self.hall)
 
     def wake(self) -> None:
         """Let the loop look again. Called by lanes."""
-        if not self.woken:
-            self.woken = True
-            with contextlib.suppress(OSError):
-                self.far.send(b"\0")
+        self.bell.ring()
 
     def frame(self, memory: Any) -> Any:
         """Return a frame over memory that can be sent several times."""
-        return self.library.Frame(memory, copy=len(memory) < 1 << 15)
+        return self.library.Frame(memory, copy=len(memory) <= COPIED)
+
+    def copied(self, memory: Any) -> Any:
+        """Return such a frame with a copy of the memory, which ZeroMQ frees by itself when it is sent."""
+        return self.library.Frame(memory, copy=True)
 
     def send(self, guest: Guest, frames: Sequence[Any], bulk: Sequence[Any] = ()) -> None:
         """Send a message to a consumer; one that is gone is noted."""
-        z = self.library
-        flags = z.NOBLOCK | z.SNDMORE
+        z, send = self.library, self.router.send
         try:
-            self.router.send(guest.identity, flags)
-            self.router.send(frames[0], flags)
-            self.router.send(frames[1], flags if bulk else z.NOBLOCK)
-            for place, frame in enumerate(bulk, 1):
-                self.router.send(frame, flags if place < len(bulk) else z.NOBLOCK, copy=False)
+            send(guest.identity, NOBLOCK | MORE)
+            send(frames[0], NOBLOCK | MORE if bulk else NOBLOCK)
+            for frame in bulk[:-1]:
+                send(frame, NOBLOCK | MORE, copy=False)
+            for frame in bulk[-1:]:
+                send(frame, NOBLOCK, copy=False)
         except z.ZMQError as error:
             if error.errno not in (z.EHOSTUNREACH, z.EAGAIN):
                 raise
@@ -168,19 +171,16 @@ class Loop:
         """Serve until told to stop."""
         try:
             tick = 0.0
-            self.visit()
             while not self.stopping.is_set():
                 ready = dict(self.poller.poll(250))
                 if self.door.socket in ready:
                     self.door.answer()
                 if self.router in ready:
                     self.hear()
-                if self.polled.intersection(ready) or (self.hall is not None and self.hall.waiting):
-                    self.visit()
-                if self.near.fileno() in ready:
-                    self.woken = False
-                    with contextlib.suppress(OSError):
-                        self.near.recv(4096)
+                if self.hall is not None:
+                    self.visit(self.hall, ready)
+                if self.bell.number in ready:
+                    self.bell.answer()
                 self.mode.pump()
                 now = time.monotonic()
                 due = now - tick >= BEAT / 2
@@ -213,28 +213,39 @@ class Loop:
         if self.hall is not None:
             self.hall.close()
         self.context.destroy(linger=200)
-        self.near.close()
-        self.far.close()
+        self.bell.close()
 
-    def visit(self) -> None:
+    def visit(self, hall: Hall, ready: dict[Any, int]) -> None:
         """Look after the consumers of this host."""
-        hall = self.hall
-        if hall is not None:
-            hall.enter({guest.token: guest for guest in self.guests.values()})
-            wanted = {one.fileno() for one in hall.sockets()}
-            for number in self.polled - wanted:
-                self.poller.unregister(number)
-            for number in wanted:
-                self.poller.register(number, self.library.POLLIN)
-            self.polled = wanted
+        if hall.waiting or not self.polled.isdisjoint(ready):
+            self.admit(hall)
+        for one in list(hall.neighbours):
+            try:
+                for number, finished in one.hear().items():
+                    self.finish(one.guest, number, finished)
+            except Nonsense as problem:
+                one.close()
+                self.drop(one.guest.identity, str(problem))
+            if one.closed:
+                hall.neighbours.remove(one)
+
+    def admit(self, hall: Hall) -> None:
+        """Let in who comes from this host, and poll those who have not shown a token yet."""
+        hall.enter({guest.token: guest for guest in self.guests.values()})
+        wanted = hall.sockets()
+        for number in self.polled - wanted:
+            self.poller.unregister(number)
+        for number in wanted:
+            self.poller.register(number, self.library.POLLIN)
+        self.polled = wanted
 
     def hear(self) -> None:
         """Take what has come, for a while."""
-        z = self.library
+        events = self.library.EVENTS
         for _ in range(TURN):
-            if not self.router.get(z.EVENTS) & z.POLLIN:  # cheaper than an exception
+            if not self.router.get(events) & POLLIN:  # cheaper than an exception
                 return
-            frames = self.router.recv_multipart(z.NOBLOCK)
+            frames = [frame.bytes for frame in received(self.router)]
             identity = frames.pop(0)
             if identity in self.dropped:
                 continue
@@ -245,9 +256,9 @@ class Loop:
 
     def heard(self, identity: bytes, frames: list[bytes]) -> None:
         """Do what a peer asks for."""
-        theirs = protocol.version_of(frames[0]) if frames else None
+        theirs = protocol.version_of(frames[0][:4]) if frames else None
         if theirs is not None and theirs != protocol.VERSION:
-            self.answer(identity, "refuse", route=0, reason=self.differs(theirs))
+            self.answer(identity, "refuse", route=0, reason=differs(theirs))
             return
         message = protocol.opened(frames, protocol.WANTS)
         kind, fields = message.kind, message.fields
@@ -303,6 +314,8 @@ class Loop:
             pipeline=[step[:64] for step in self.pipeline],
             digest=self.digest,
             kept=self.terms.state_file is not None,
+            window=self.terms.window,
+            bytes=self.terms.window_bytes,
             local=None if self.hall is None else self.hall.name,
         )
 
@@ -314,7 +327,10 @@ class Loop:
             self.mode.replace(list(other.routes.values()))  # its connection was lost, and this is the next
             del self.guests[other.identity]
         route = Route(guest, fields)
-        reason = self.unfit(fields)
+        if fields["digest"] in (None, self.digest):
+            reason = self.terms.unfit(fields["shard"])
+        else:
+            reason = f"The state was saved from another pipeline; this server's is {line(self.dataset.node)}."
         if reason is None:
             try:
                 reason = self.mode.open(route, fields)
@@ -326,26 +342,17 @@ class Loop:
         guest.routes[route.number] = route
         guest.dirty = True
 
-    def unfit(self, fields: dict[str, Any]) -> str | None:
-        """Return why a wish does not fit this server."""
-        mode = self.terms.mode
-        if fields["digest"] is not None and fields["digest"] != self.digest:
-            return f"The state was saved from another pipeline; this server's is {line(self.dataset.node)}."
-        if mode == "shard" and fields["shard"] is None:
-            return (
-                'This server divides every batch over ranks (mode="shard"). Say connect(…, shard=(rank, world size)).'
-            )
-        if mode != "shard" and fields["shard"] is not None:
-            return f'This server does not divide batches: its mode is "{mode}". Say serve(…, mode="shard").'
-        return None
-
     def beat(self, guest: Guest, routes: list[list[int]]) -> None:
         """Hear how far a consumer is."""
         for number, finished in routes:
-            route = guest.routes.get(number)
-            if route is not None:
-                self.mode.finish(route, finished)
+            self.finish(guest, number, finished)
         guest.dirty = True
+
+    def finish(self, guest: Guest, number: int, finished: int) -> None:
+        """Hear how far a consumer is on one route, if there is one."""
+        route = guest.routes.get(number)
+        if route is not None:
+            self.mode.finish(route, finished)
 
     def leave(self, guest: Guest) -> None:
         """Forget a consumer."""
@@ -386,10 +393,3 @@ class Loop:
                     "consumer %s has been silent for %.0f s and is given up", guest.name[:8], now - guest.heard
                 )
             self.leave(guest)
-
-    def differs(self, theirs: int) -> str:
-        """Say that the two ends are too different."""
-        return (
-            f"This server (Penstock {version()}) speaks version {protocol.VERSION} of the protocol, the consumer "
-            f"version {theirs}. Install the same Penstock on both."
-        )

@@ -1,11 +1,16 @@
 """What servers and consumers say to each other.
 
-A message is one ZeroMQ message: a frame of four bytes (``b"PS"``, the version, the kind), a frame of JSON, and with
-some kinds frames of records (``transport/wire``). A server has a ROUTER socket, a consumer a DEALER for each server.
+A message is one ZeroMQ message: a frame that begins with four bytes (``b"PS"``, the version, the kind) and goes on in
+JSON, and with some kinds frames of records (``transport/wire``). A server has a ROUTER socket, a consumer a DEALER for
+each server, or a ROUTER that servers come to (``reception``).
+
+**Frames.** ZeroMQ ends the process ("Assertion failed: !_more") where a socket with its option IMMEDIATE has taken a
+part of a message and its connection is lost in this moment. So consumers' sockets do without that option, and what a
+server that connects is told has one frame.
 
     consumer                                             server
     ── hello   version, name                         ──►            new connection, or the server said "again"
-    ◄── welcome token, instance, mode, pipeline       ──            or: refuse, with the reason
+    ◄── welcome token, instance, mode, pipeline, …    ──            or: refuse, with the reason
     ── open    token, route, where, window, bytes    ──►            a route: one subscription to one epoch
     ◄── data    route, seq, number, sizes, positions  ──            as long as the route's credit lasts
     ── beat    token, [[route, finished], …]         ──►            credit comes back; says "I am here", too
@@ -17,8 +22,10 @@ some kinds frames of records (``transport/wire``). A server has a ROUTER socket,
 
 **Numbers.** Whatever goes down a route has a sequence number. A beat says up to which one everything is *finished*,
 that is, the consumer has come back for more. So a route's credit needs no bookkeeping of messages: at most ``window``
-batches and ``bytes`` bytes are sent and not finished, and one batch is always allowed. Beats and pulses repeat what
-they say, so none of them matters; each side sends one a second when it has nothing else to say.
+batches and ``bytes`` bytes are sent and not finished, and one batch is always allowed. A beat goes out when half of
+that is finished; the server keeps what is not, so the half is at most half of what it says in its welcome that it may
+have at hand. Beats and pulses repeat what they say, so none of them matters; each side sends one a second when it has
+nothing else to say.
 
 **Losses.** ZeroMQ reconnects by itself, and what was on the way is gone. A consumer sees that a number is missing: the
 next one is too high, or a pulse says that more was sent than arrived. It opens the route anew, under a new key, where
@@ -45,7 +52,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"PS"
 WORDS = 1 << 16  # bytes that a consumer's message, and the JSON of any, may have
 NUMBERS = 1 << 53  # above all whole numbers
@@ -164,6 +171,8 @@ SAYS: dict[str, Schema] = {  # from servers
         "pipeline": listed(text(64), 64),
         "digest": whole,
         "kept": flag,
+        "window": positive,
+        "bytes": positive,
         "local": maybe(text(100)),
     },
     "refuse": {"reason": text(4096), "route": whole},
@@ -190,14 +199,14 @@ SAYS: dict[str, Schema] = {  # from servers
     "pulse": {"routes": listed(triple, 1 << 12)},
     "figures": {"figures": lambda value: isinstance(value, dict)},
 }
-KINDS = {name: bytes([number]) for number, name in enumerate([*WANTS, *SAYS], 1)}
-NAMES = {code: name for name, code in KINDS.items()}
-HEADS = {name: MAGIC + bytes([VERSION]) + code for name, code in KINDS.items()}
+ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # one for all: `dumps` makes one each time
+HEADS = {name: MAGIC + bytes([VERSION, number]) for number, name in enumerate([*WANTS, *SAYS], 1)}
+NAMES = {head: name for name, head in HEADS.items()}
 
 
 def packed(kind: str, **fields: Any) -> list[bytes]:
-    """Return the two frames that begin a message."""
-    return [HEADS[kind], json.dumps(fields, separators=(",", ":")).encode()]
+    """Return the frame that begins a message, in a list."""
+    return [HEADS[kind] + ENCODE(fields).encode()]
 
 
 def version_of(head: bytes) -> int | None:
@@ -211,19 +220,17 @@ def opened(frames: Sequence[Any], schemas: Mapping[str, Schema]) -> Message:
     Raises:
         Nonsense: it is no message, or not one of these.
     """
-    if len(frames) < 2:
-        raise Nonsense(f"{len(frames)} frames")
-    head, body = bytes(frames[0][:5]), frames[1]
-    if version_of(head) != VERSION:
+    if not frames:
+        raise Nonsense("no frames")
+    head, body = bytes(frames[0][:4]), frames[0][4:]
+    kind = NAMES.get(head)
+    if kind is None or kind not in schemas:
         raise Nonsense(f"a message that begins with {head!r}")
-    kind = NAMES.get(head[3:4], "")
-    schema = schemas.get(kind)
-    if schema is None:
-        raise Nonsense(f"a message of kind {head[3]}")
+    schema = schemas[kind]
     if len(body) > WORDS and schemas is WANTS:
         raise Nonsense(f"{kind}: {len(body)} bytes of JSON")
     try:
-        fields = json.loads(bytes(body))
+        fields = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise Nonsense(f"{kind}: {type(error).__name__}") from None
     if not isinstance(fields, dict) or fields.keys() != schema.keys():
@@ -231,9 +238,9 @@ def opened(frames: Sequence[Any], schemas: Mapping[str, Schema]) -> Message:
     for name, check in schema.items():
         if not check(fields[name]):
             raise Nonsense(f"{kind}: an impossible {name}")
-    if len(frames) > 2 and kind != "data":
+    if len(frames) > 1 and kind != "data":
         raise Nonsense(f"{kind}: {len(frames)} frames")
-    return Message(kind, fields, frames[2:])
+    return Message(kind, fields, frames[1:])
 
 
 def runs(numbers: Sequence[int]) -> list[list[int]]:

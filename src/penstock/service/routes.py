@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from penstock.service.lanes import Entry, Key, Lane
 from penstock.service.ledger import Outflow
-from penstock.service.protocol import packed
+from penstock.service.protocol import ENCODE, HEADS, packed
 from penstock.transport.wire import SMALL, TOGETHER, joined, space
 
 MANY = 256  # small batches that travel together at the most
@@ -73,29 +73,60 @@ class Outlet(Protocol):
     def frame(self, memory: Any) -> Any:
         """Return a frame over memory that can be sent several times."""
 
+    def copied(self, memory: Any) -> Any:
+        """Return such a frame with a copy of the memory."""
+
     def count(self, batches: int) -> None:
         """Hear how many batches were sent."""
 
 
+class Batches:
+    """What a message says of the batches in it, whoever it is for."""
+
+    def __init__(self, numbers: list[int], sizes: list[int], after: list[Any] | None) -> None:
+        self.numbers = numbers
+        self.sizes = sizes
+        self.after = after
+        positions = "null" if after is None else ENCODE(after)
+        # Lists of whole numbers are JSON as Python writes them.
+        self.told = f'"numbers":{numbers},"sizes":{sizes},"after":{positions}'
+
+    def part(self, start: int, count: int) -> Batches:
+        """Return what is to be said of some of them."""
+        chosen = slice(start, start + count)
+        return Batches(self.numbers[chosen], self.sizes[chosen], self.after and self.after[chosen])
+
+
+def described(entries: Sequence[Entry]) -> Batches:
+    """Return what a message says of entries."""
+    after = None if entries[0].after is None else [entry.after for entry in entries]
+    return Batches([entry.number for entry in entries], [entry.nbytes for entry in entries], after)
+
+
 class Group:
-    """Small batches that travel together: one frame, made once for all consumers."""
+    """Small batches that travel together: one frame, made once for all consumers.
+
+    It does not know its entries, who know it: what refers to each other is freed late, and would be gigabytes by then.
+    """
 
     def __init__(self, entries: list[Entry], outlet: Outlet) -> None:
-        self.entries = entries
-        self.memory = memoryview(joined(entry.parcel for entry in entries if entry.parcel is not None))
-        self.whole = outlet.frame(self.memory)
-        self.offsets = [0]
+        self.outlet = outlet
+        self.whole = outlet.copied(joined(entry.parcel for entry in entries if entry.parcel is not None))
+        self.batches = described(entries)
         for place, entry in enumerate(entries):
-            self.offsets.append(self.offsets[-1] + space(entry.nbytes))
             entry.group = (self, place)
             assert entry.parcel is not None
             entry.parcel.pieces = []
 
-    def frame(self, start: int, count: int) -> Any:
-        """Return what holds some of them."""
-        if count == len(self.entries):
-            return self.whole
-        return self.memory[self.offsets[start] : self.offsets[start + count]]
+    def send(self, route: Route, start: int) -> None:
+        """Send what is in it from a place on, as far as a route's credit goes."""
+        batches, frame = self.batches, self.whole
+        count = route.flow.room(batches.sizes[start:])
+        if count < len(batches.sizes):
+            begin = sum(map(space, batches.sizes[:start]))
+            batches = batches.part(start, count)
+            frame = self.outlet.copied(frame.buffer[begin : begin + sum(map(space, batches.sizes))])
+        send_batches(route, batches, [frame], self.outlet)
 
 
 def neighbours(entries: Iterable[Entry]) -> list[Entry]:
@@ -114,7 +145,7 @@ def neighbours(entries: Iterable[Entry]) -> list[Entry]:
 
 def send_batches(  # noqa: PLR0913  all of it is the message
     route: Route,
-    entries: Sequence[Entry],
+    batches: Batches,
     frames: Sequence[Any],
     outlet: Outlet,
     *,
@@ -123,33 +154,25 @@ def send_batches(  # noqa: PLR0913  all of it is the message
 ) -> None:
     """Send batches in one message, and note them."""
     seq = route.flow.sent
-    for entry in entries:
-        route.flow.add(entry.nbytes)
-        route.nbytes += entry.nbytes
-    route.batches += len(entries)
-    outlet.count(len(entries))
-    message = packed(
-        "data",
-        route=route.number,
-        seq=seq,
-        numbers=[entry.number for entry in entries],
-        sizes=[entry.nbytes for entry in entries],
-        after=None if entries[0].after is None else [entry.after for entry in entries],
-        lent=lent,
-        lease=lease,
-    )
-    outlet.send(route.guest, message, frames)
+    count = len(batches.sizes)
+    route.nbytes += route.flow.extend(batches.sizes)
+    route.batches += count
+    outlet.count(count)
+    where = "null" if lent is None else lent
+    said = f'{{"route":{route.number},"seq":{seq},"lent":{where},"lease":{lease},{batches.told}}}'
+    outlet.send(route.guest, [HEADS["data"] + said.encode()], frames)
 
 
 def send_large(route: Route, entry: Entry, outlet: Outlet) -> None:
     """Send a batch that travels alone: on this host, only where it lies."""
     near = route.guest.local
     found = None if near is None else near.lend(entry)
+    batches = entry.batches = entry.batches or described([entry])
     if found is None:
-        send_batches(route, [entry], large(entry, outlet), outlet)
+        send_batches(route, batches, large(entry, outlet), outlet)
         return
     frames, lent, lease = found
-    send_batches(route, [entry], frames, outlet, lent=lent, lease=lease)
+    send_batches(route, batches, frames, outlet, lent=lent, lease=lease)
 
 
 def large(entry: Entry, outlet: Outlet) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from penstock.errors import ArgumentError, ArgumentTypeError
+from penstock.graph.amounts import nbytes_of
 from penstock.graph.checking import choice, flag, short, whole
 from penstock.graph.execution import Executor
 from penstock.service.arguments import places, seconds
@@ -33,7 +34,7 @@ def serve(  # noqa: PLR0913  each is a decision of its own, and most calls make 
     state_file: str | os.PathLike[str] | None = None,
     keys: str | os.PathLike[str] | None = None,
     window: int = Terms.window,
-    window_bytes: int = Terms.window_bytes,
+    window_bytes: int | str = Terms.window_bytes,
     patience: float = Terms.patience,
     lanes: int = Terms.lanes,
     guests: int = Terms.guests,
@@ -54,7 +55,8 @@ def serve(  # noqa: PLR0913  each is a decision of its own, and most calls make 
             again goes on where its consumers are. The other modes need none: consumers know where they are.
         keys: the folder that ``penstock keys`` made: traffic is encrypted, and only clients on its list get in.
         window: how many batches may be read ahead of the slowest consumer.
-        window_bytes: how many bytes these may have; the workers are up to a quarter of that further ahead.
+        window_bytes: how many bytes these may have, such as ``"256MB"``; the workers are up to a quarter of that
+            further ahead.
         patience: seconds that a consumer may be silent. Then what it holds goes to others (share), or it is not waited
             for any more. It can still come back.
         lanes: how many different places of the stream are read at once, for consumers that are far apart.
@@ -98,7 +100,7 @@ def serve(  # noqa: PLR0913  each is a decision of its own, and most calls make 
         mode=mode,
         workers=workers,
         window=whole(window, where, "window", least=1),
-        window_bytes=whole(window_bytes, where, "window_bytes", least=1),
+        window_bytes=nbytes_of(window_bytes, where, "window_bytes"),
         patience=seconds(patience, where, "patience"),
         lanes=whole(lanes, where, "lanes", least=1),
         guests=whole(guests, where, "guests", least=1),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from penstock.errors import ServerRefused, ServiceError, StateError
@@ -54,6 +55,7 @@ class Talk:
         self.name = secrets.token_hex(16)
         self.routes = 0
         self.window = wishes.window or WINDOW
+        self.bytes = wishes.window_bytes
         self.stopping = False
         self.failure: BaseException | None = None
 
@@ -74,10 +76,13 @@ class Talk:
         if self.mode == "share":
             inlet.unkept.append(None if inlet.hand in inlet.void else inlet.hand)
         inlet.hand = None
-        due = inlet.flow.finished - inlet.told
-        quarter = 4 * due >= self.window or 4 * inlet.freed >= self.wishes.window_bytes
-        if quarter or (self.mode == "share" and len(inlet.unkept) == 1) or not inlet.buffer:
+        if self.half(inlet) or (self.mode == "share" and (len(inlet.unkept) == 1 or not inlet.buffer)):
             self.wake()
+
+    def half(self, inlet: Inlet) -> bool:
+        """Tell whether half of the credit is finished, or so much that another batch as large as any may not fit."""
+        due = inlet.flow.finished - inlet.told
+        return due > 0 and (2 * due >= self.window or 2 * (inlet.freed + inlet.largest) >= self.bytes)
 
     def heard(self, peer: Peer, message: Message) -> None:
         """Do what a server says."""
@@ -114,6 +119,11 @@ class Talk:
                 f"connect(): {peer.endpoint} was started anew without a state file, so it does not know which batches "
                 f"were finished; in doubt are {doubt[:20] or 'those of other consumers'}. Say serve(…, state_file=…)."
             )
+        if mode == "share" and self.wishes.bind and len(self.inlets) > 1:
+            raise ServiceError(
+                f'connect(): the servers that came to {peer.endpoint} serve with mode="share", where each has its own '
+                "account of the batches, so a consumer must know them by name: connect([a, b, c])."
+            )
         digest = fields["digest"]
         if self.digest is not None and digest != self.digest:
             raise StateError(
@@ -123,7 +133,11 @@ class Talk:
         if self.mode and mode != self.mode:
             raise ServiceError(f'connect(): {peer.endpoint} serves with mode="{mode}", others with "{self.mode}".')
         self.digest, self.mode = digest, mode
-        self.window = self.wishes.window or (DEALT if mode == "share" else WINDOW)
+        if mode == "share":
+            self.window = self.wishes.window or DEALT
+        else:  # what is not finished is kept over there: more than it can keep is no credit
+            self.window = min(self.window, fields["window"])
+            self.bytes = min(self.bytes, fields["bytes"])
         peer.token, peer.instance, peer.mode = fields["token"], fields["instance"], mode
         peer.trouble = ""
         if fields["local"] is not None and self.wishes.local and possible():
@@ -167,7 +181,7 @@ class Talk:
             share=[inlet.share, len(self.inlets)],
             shard=None if self.wishes.shard is None else list(self.wishes.shard),
             window=self.window,
-            bytes=self.wishes.window_bytes,
+            bytes=self.bytes,
             held=[[one, one + 1] for one in held],  # in the order in which they will be finished
             done=runs(sorted(inlet.before)),
         )
@@ -224,16 +238,13 @@ class Talk:
         if fields["lent"] is not None:
             if inlet.peer.host is None:
                 raise Nonsense("memory of another host")
-            frames = inlet.peer.host.frames(list(frames), fields["lent"], fields["lease"])
+            frames = inlet.peer.host.frames(list(frames), fields, inlet.flow)
         if not numbers or not len(numbers) == len(sizes) == len(after) or not frames:
             raise Nonsense("data of which the parts do not fit")
         again = inlet.flow.accept(fields["seq"], len(numbers))
         alone = len(sizes) == 1 and sum(map(len, frames)) == sizes[0]
-        if alone:
-            records: Iterable[list[Any]] = [list(frames)]
-        else:
-            records = divided(frames[0], sizes)
-        for place, (number, record, position, nbytes) in enumerate(zip(numbers, records, after, sizes, strict=True)):
-            if place >= again and not self.stopping:
-                inlet.buffer.append(Arrival(number, record, position, nbytes))
+        records = [list(frames)] if alone else divided(frames[0], sizes)
+        inlet.largest = max(inlet.largest, *sizes)
+        if not self.stopping:
+            inlet.buffer.extend(islice(map(Arrival, numbers, records, after, sizes), again, None))
         inlet.where = Where(self.epoch, numbers[-1] + 1, after[-1])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from penstock.graph.execution import Executor
 from penstock.service.keys import Guards
+from penstock.service.library import version
+from penstock.service.protocol import VERSION
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,24 @@ class Terms:
     keys: Guards | None = None
     bind: bool = True
     local: bool = True
+
+    def unfit(self, shard: object) -> str | None:
+        """Return why a consumer's wish, which rank it is, does not fit."""
+        if self.mode == "shard" and shard is None:
+            return (
+                'This server divides every batch over ranks (mode="shard"). Say connect(…, shard=(rank, world size)).'
+            )
+        if self.mode != "shard" and shard is not None:
+            return f'This server does not divide batches: its mode is "{self.mode}". Say serve(…, mode="shard").'
+        return None
+
+
+def differs(theirs: int) -> str:
+    """Say that a consumer speaks another version of the protocol."""
+    return (
+        f"This server (Penstock {version()}) speaks version {VERSION} of the protocol, the consumer version {theirs}. "
+        "Install the same Penstock on both."
+    )
 
 
 def fewer(workers: Executor, world: int) -> Executor:

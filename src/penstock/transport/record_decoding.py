@@ -133,8 +133,8 @@ def decode_pieces(buffers: list[Buffer]) -> Any:
     try:
         pieces = [memoryview(buffer).cast("B") for buffer in buffers]
         plan, at = plan_of(pieces[0], sum(map(len, pieces)))
-        numbers = plan.numbers.unpack_from(pieces[0], at)
-        body = Scattered(pieces, iter(numbers), at + plan.numbers.size)
+        numbers, end = iter(plan.numbers.unpack_from(pieces[0], at)), at + plan.numbers.size
+        body = Body(pieces[0], numbers, end, views=False) if len(pieces) == 1 else Scattered(pieces, numbers, end)
         item = plan.root(body)
         if body.at != body.end:
             raise ValueError(f"{body.end - body.at} bytes too many")

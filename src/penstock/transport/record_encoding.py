@@ -84,7 +84,7 @@ def pieces(item: Any) -> list[Any]:
         body.append(data)
         at += gap + nbytes
     numbers = struct.pack(f"<{''.join(sheet.codes)}", *sheet.numbers)
-    return [HEAD.pack(MAGIC, VERSION, len(header), at), header, numbers, *body]
+    return [HEAD.pack(MAGIC, VERSION, len(header), at) + header + numbers, *body]
 
 
 def write(value: Any, sheet: Sheet, field: str) -> str:

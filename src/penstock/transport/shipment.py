@@ -85,13 +85,17 @@ def remap(name: str, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any], 
     return np.ndarray(shape, dtype, memory, offset - first, strides)
 
 
-def ship(value: Any) -> tuple[int, int]:
-    """Write a value into a new file in memory; return its descriptor and size."""
+def pickled(value: Any) -> tuple[memoryview, list[memoryview]]:
+    """Return the pickle of a value, and its arrays, where they lie."""
     buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
     Pickler(stream, 5, buffer_callback=lambda b: small(b) or buffers.append(b)).dump(value)  # type: ignore[func-returns-value]
-    payload = stream.getbuffer()
-    raws = [buffer.raw() for buffer in buffers]
+    return stream.getbuffer(), [buffer.raw() for buffer in buffers]
+
+
+def ship(value: Any) -> tuple[int, int]:
+    """Write a value into a new file in memory; return its descriptor and size."""
+    payload, raws = pickled(value)
     offsets = []
     top = HEAD.size * (1 + len(raws)) + len(payload)
     for raw in raws:
@@ -114,10 +118,10 @@ def ship(value: Any) -> tuple[int, int]:
     return fd, size
 
 
-def ship_work(work: Work, on_start: Callable[[int], object] | None = None) -> tuple[int, int]:
+def ship_work(work: Work, on_start: Callable[[int], object] | None = None, by: Callable[[Any], Any] = ship) -> Any:
     """Ship a description, and what workers begin with; an error of that says which operation cannot travel."""
     try:
-        return ship((work, on_start))
+        return by((work, on_start))
     except Exception as error:
         for node in work.plan.nodes:
             for name, value in node.shipped().settings():

@@ -11,7 +11,7 @@ Small records travel together, for a message costs as much as copying some 100 K
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -74,17 +74,17 @@ def joined(parcels: Iterable[Parcel]) -> bytes:
     return b"".join(parts)
 
 
-def divided(frame: Piece, sizes: Sequence[int]) -> Iterator[list[memoryview]]:
+def divided(frame: Piece, sizes: Sequence[int]) -> list[list[memoryview]]:
     """Return the records in a frame, without looking into them yet.
 
     Raises:
         CorruptRecord: the sizes do not fit.
     """
     memory = memoryview(frame).cast("B")
-    ends = list(accumulate(map(space, sizes)))
-    if min(sizes, default=-1) < 0 or ends[-1] != len(memory):
+    starts = list(accumulate(map(space, sizes), initial=0))
+    if min(sizes, default=-1) < 0 or starts[-1] != len(memory):
         raise CorruptRecord(f"{len(memory)} bytes do not hold {len(sizes)} records of the sizes that were said.")
-    return ([memory[end - space(size) : end - space(size) + size]] for end, size in zip(ends, sizes, strict=True))
+    return [[memory[start : start + size]] for start, size in zip(starts, sizes, strict=False)]
 
 
 def opened(frames: list[Any]) -> Any:

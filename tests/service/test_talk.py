@@ -1,0 +1,73 @@
+"""When a consumer says what it has finished: soon enough that nobody waits for it, and not more often."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.service.inlets import Inlet, Peer, Wishes
+from penstock.service.lanes import Where
+from penstock.service.ledger import Outflow
+from penstock.service.talk import Talk
+
+WELCOME = {
+    "version": "", "token": "t", "instance": "i", "mode": "mirror", "pipeline": [], "digest": 1, "kept": False,
+    "window": 1024, "bytes": 1 << 28, "local": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def talk():
+    """A consumer of one server, and what it says."""
+
+    def make(welcome=(), **wishes):
+        said = []
+        peer = Peer("tcp://nowhere", 0.0)
+        inlet = Inlet(0, Where(0, 0), peer)
+        made = Talk(Wishes(("tcp://nowhere",), **wishes), 0, [inlet], None, lambda *a, **k: said.append((a, k)), int)
+        made.welcome(peer, {**WELCOME, **dict(welcome)})
+        return made, inlet, said
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("server", "consumer", "credit"),
+    [
+        ((8, 1000), (None, 5000), (8, 1000)),
+        ((8, 1000), (3, 100), (3, 100)),
+        ((1, 1), (None, 5000), (1, 1)),
+    ],
+)
+def test_credit_is_what_both_have_room_for(talk, server, consumer, credit):
+    """A server keeps what is not finished: a consumer asks for no more than it can keep, or both would wait."""
+    window, nbytes = consumer
+    _, _, said = talk({"window": server[0], "bytes": server[1]}, window=window, window_bytes=nbytes)
+    opened = said[-1][1]
+    assert (opened["window"], opened["bytes"]) == credit
+
+
+def test_in_share_the_server_keeps_nothing(talk):
+    """What is dealt out is the consumer's alone, so the server's own window is no bound of it."""
+    made, _, said = talk({"mode": "share", "window": 4})
+    assert said[-1][1]["window"] == made.window == 16
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 8, 1024])
+@pytest.mark.parametrize("size", [1, 30, 60, 300])
+@pytest.mark.parametrize("limit", [1, 100, 1000])
+def test_nobody_waits_for_the_other(talk, window, size, limit):
+    """A consumer that has taken all that came has either told what it finished, or left room for one more batch."""
+    made, inlet, _ = talk(window=window, window_bytes=limit)
+    flow = Outflow(made.window, made.bytes)
+    beats = 0
+    for number in range(3000):
+        assert flow.allows(size)
+        flow.add(size)
+        inlet.largest = max(inlet.largest, size)
+        inlet.hand = number
+        made.finish(inlet, size)
+        if made.half(inlet):
+            flow.finish(inlet.flow.finished)
+            inlet.told, inlet.freed = inlet.flow.finished, 0
+            beats += 1
+    assert beats <= 3000 / min(max(1, window // 2), max(1, (limit // 2 - size) // size))
