@@ -189,6 +189,17 @@ def test_pipelines(bi, name):
     assert [x[0].tolist() if isinstance(x, tuple) else x for x in found] == expected
 
 
+@pytest.mark.parametrize("make", [lambda bi: abs, lambda bi: bi.Threads(abs, n_workers=2), lambda bi: bi.Loky(abs)])
+def test_pipelines_of_items(bi, make):
+    """Without batches, items come through the stages one by one; a ``with`` block may be left early."""
+    if bi.__name__ == "dpipe.batch_iter":
+        pytest.skip("dpipe's threads and processes end some time after its close: run this by hand")
+    wrap = importlib.import_module(f"{bi.__name__}.pipeline").wrap_pipeline
+    assert list(wrap(range(-9, 0), make(bi), buffer_size=2)) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    with wrap(itertools.count(-2), make(bi)) as running:
+        assert first(running, 3) == [2, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [

@@ -388,3 +388,36 @@ def test_a_view_is_a_way_to_penstock():
     view = seqtools.smap(square, range(6))
     assert [batch.tolist() for batch in view.dataset.batch(3)] == [[0, 1, 4], [9, 16, 25]]
     assert list(seqtools.batch(view.dataset, 4)) == [[0, 1, 4, 9], [16, 25]]
+
+
+def refuse(x):
+    """Raise what no pickle can name."""
+
+    class Local(Exception):
+        pass
+
+    if x == 2:
+        raise Local("no good")
+    return x
+
+
+def test_errors_that_pickle_cannot_name_arrive_as_themselves():
+    """With passthrough, such an error comes from a process as what it is; it was an EvaluationError with its text."""
+    ahead = seqtools.prefetch(seqtools.smap(refuse, range(4)), 1, "process", 4)
+    before = seqtools.seterr()
+    seqtools.seterr("passthrough")
+    try:
+        with pytest.raises(Exception, match="no good") as caught:
+            list(ahead)
+    finally:
+        seqtools.seterr(before)
+    assert type(caught.value).__name__ == "Local"
+
+
+def test_values_for_a_slice_without_end_are_counted():
+    """More or fewer values than places are refused; an endless repetition took the last of any number."""
+    values = seqtools.repeat(3)
+    with pytest.raises(ValueError, match="11 places and 10 values"):
+        values[80:91] = range(10)
+    values[80:91] = range(11)
+    assert values[0] == 10

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import pickle
 from collections import OrderedDict
 
 import numpy as np
@@ -290,3 +292,50 @@ def test_every_public_name_is_there():
             if name in theirs.__all__ and inspect.isfunction(value) and value.__module__ == one.__name__:
                 expected = list(inspect.signature(value).parameters)
                 assert list(inspect.signature(getattr(other, name)).parameters)[: len(expected)] == expected, name
+
+
+def test_what_a_view_is_made_of(st):
+    """A gather tells its sequence and its indexes, cut where it is cut; a concatenation its sequences, flat."""
+    chosen = st.gather("abcd", [3, 0, 2])[1:]
+    assert (chosen.sequence, chosen.indexes) == ("abcd", [0, 2])
+    joined = st.concatenate([st.concatenate([[1], [2]]), [3]])
+    assert list(map(list, joined.sequences)) == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("name", ["cycle", "repeat"])
+def test_what_has_no_end_has_no_last_position(st, name):
+    """Positions from the end of an endless sequence are an IndexError, read, written, or in a slice."""
+    endless = getattr(st, name)([1, 2, 3])
+    for key in (-1, slice(-20, None, 4), slice(0, -10)):
+        with pytest.raises(IndexError):
+            endless[key]
+        if name == "repeat":
+            with pytest.raises(IndexError):
+                endless[key] = [5] * 10
+
+
+def test_a_decorated_function_keeps_its_source(st, tmp_path, monkeypatch):
+    """With SerializableFunc as its decorator, a function travels twice, and stays what it was when its file changes."""
+    file = tmp_path / f"decorated_{st.__name__.replace('.', '_')}.py"
+    file.write_text(f"from {st.__name__} import SerializableFunc\n\n@SerializableFunc\ndef one():\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    function = importlib.import_module(file.stem).one
+    data = pickle.dumps(function)
+    file.write_text("one = None\n")
+    once = pickle.loads(data)
+    twice = pickle.loads(pickle.dumps(once))
+    assert (once(), twice()) == (1, 1)
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+def test_workers_start_where_prefetch_is_called(st, method, tmp_path):
+    """A program may wait for its workers before it reads: they begin at once."""
+    alone(st, method)
+    os.mkfifo(tmp_path / "began")
+
+    def tell(*number):
+        (tmp_path / "began").write_text("yes")
+
+    ahead = st.prefetch(st.smap(square, range(5)), 1, method, 4, start_hook=tell)
+    assert (tmp_path / "began").read_text() == "yes"
+    assert list(ahead) == [0, 1, 4, 9, 16]

@@ -122,3 +122,12 @@ def test_images_from_files(pictures):
     assert next(iter(ImageFromFile(files, channel=1, resize=8)))[0].shape == (8, 8, 1)
     with pytest.raises(AssertionError, match="nowhere"):
         list(ImageFromFile(["nowhere.jpg"]))
+
+
+def test_the_old_name_of_augmentors_that_return_transforms():
+    """``transform.TransformAugmentorBase``, of programs from before Tensorpack 0.10, is ImageAugmentor."""
+    from penstock.compat.tensorpack.dataflow.imgaug import transform
+
+    assert transform.TransformAugmentorBase is imgaug.ImageAugmentor
+    with pytest.raises(AttributeError, match="nothing"):
+        transform.nothing

@@ -7,8 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import penstock as ps
-from penstock.compat.seqtools.shape import sized
-from penstock.compat.seqtools.views import View, adopt, counting
+from penstock.compat.seqtools.views import View, adopt, counting, sized
 
 
 class Kept:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import penstock as ps
 from penstock.compat.seqtools.errors import EvaluationError, seterr, site
-from penstock.compat.seqtools.shape import sized
-from penstock.compat.seqtools.views import Ended, View, adopt, counting, place
+from penstock.compat.seqtools.views import Ended, View, adopt, counting, place, sized
 from penstock.errors import WorkerError
 
 if TYPE_CHECKING:
@@ -57,9 +56,13 @@ class Prefetch:
     def __getitem__(self, key: Any) -> Any:
         if not hasattr(key, "__index__"):
             return adopt(self)[key]
-        index = place(self, operator.index(key))
+        index = operator.index(key)
+        if self._size is None or not 0 <= index < self._size:
+            index = place(self, index)
         with self._lock:
             try:
+                if self._loader is None:
+                    self._open()
                 if self._reading is None or index != self._next:
                     self._turn_to(index)
                 value = next(self._reading)  # type: ignore[arg-type]  # made just now
@@ -72,11 +75,19 @@ class Prefetch:
             self._next = index + 1
             return value
 
+    def begin(self) -> Self:
+        """Let the workers begin with the first items."""
+        self._reading = self._open().begin()
+        return self
+
+    def _open(self) -> ps.Loader[Any]:
+        self._loader = self._view.dataset.epoch(0).loader(workers=self._workers, window=self._window)
+        self._front = self._loader.state_dict()
+        return self._loader
+
     def _turn_to(self, index: int) -> None:
-        if self._loader is None:
-            self._loader = self._view.dataset.epoch(0).loader(workers=self._workers, window=self._window)
-            self._front = self._loader.state_dict()
-        elif self._reading is not None and index == 0 and self._next == self._size:
+        assert self._loader is not None
+        if self._reading is not None and index == 0 and self._next == self._size:
             next(self._reading, None)  # the end, behind which the workers have begun again
             self._reading = iter(self._loader)
             return
@@ -149,7 +160,7 @@ def prefetch(  # noqa: PLR0913, PLR0917  the original's signature, and that of i
         max_cached: what ``max_buffered`` was called in SeqTools 0.8.
         timeout: taken for compatibility: idle workers cost nothing.
 
-    Workers start with the first read.
+    Workers start at once; those of one that was pickled, with the first read.
 
     >>> from penstock.compat import seqtools
     >>> ahead = seqtools.prefetch(seqtools.smap(abs, range(-3, 3)), nworkers=2, method="thread", max_buffered=4)
@@ -166,7 +177,7 @@ def prefetch(  # noqa: PLR0913, PLR0917  the original's signature, and that of i
         raise ValueError(f"prefetch(): method must be 'thread' or 'process', not {method!r}.")
     if nworkers == 0 and max_cached is None:
         return seq
-    return Prefetch(adopt(seq), workers(method, spare(nworkers), start_hook), buffered)
+    return Prefetch(adopt(seq), workers(method, spare(nworkers), start_hook), buffered).begin()
 
 
 def workers(method: str, count: int, start_hook: Callable[..., object] | None) -> ps.Executor:

@@ -8,8 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import penstock as ps
-from penstock.compat.seqtools.shape import sized
-from penstock.compat.seqtools.views import View, adopt, depth, derive
+from penstock.compat.seqtools.views import View, adopt, depth, derive, sized
 
 
 def arange(start: int, stop: int | None = None, step: int | None = None) -> View:
@@ -24,18 +23,30 @@ def arange(start: int, stop: int | None = None, step: int | None = None) -> View
     return View(ps.range(first, last, 1 if step is None else step))
 
 
-def gather(sequence: Any, indexes: Any) -> View:
+class Gathering(View):
+    """Items of a ``sequence`` at some ``indexes``."""
+
+    def __init__(self, sequence: Any, indexes: Any) -> None:
+        self.sequence = sequence
+        self.indexes = indexes if hasattr(indexes, "dtype") or isinstance(indexes, range) else list(indexes)
+        chosen = derive(lambda data: data.select(self.indexes), sequence)
+        super().__init__(chosen.dataset, chosen._sink, chosen._maps)  # noqa: SLF001  one class, made in several places
+
+    def __getitem__(self, key: Any) -> Any:
+        return Gathering(self.sequence, self.indexes[key]) if isinstance(key, slice) else super().__getitem__(key)
+
+
+def gather(sequence: Any, indexes: Any) -> Gathering:
     """Return the items at given positions, in that order. Negative ones count from the end.
 
     >>> from penstock.compat import seqtools
     >>> list(seqtools.gather(["a", "b", "c"], [2, 0, 0]))
     ['c', 'a', 'a']
     """
-    where = indexes if hasattr(indexes, "dtype") or isinstance(indexes, range) else list(indexes)
-    return derive(lambda data: data.select(where), sequence)
+    return Gathering(sequence, indexes)
 
 
-def take(sequence: Any, indexes: Any) -> View:
+def take(sequence: Any, indexes: Any) -> Gathering:
     """Return the same as ``gather``.
 
     >>> from penstock.compat import seqtools

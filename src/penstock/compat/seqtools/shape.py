@@ -8,7 +8,7 @@ from typing import Any
 
 import penstock as ps
 from penstock.compat.seqtools.errors import Callback
-from penstock.compat.seqtools.views import View, adopt, derive
+from penstock.compat.seqtools.views import View, adopt, derive, sized
 
 
 def collate(sequences: Iterable[Any]) -> View:
@@ -25,15 +25,16 @@ def collate(sequences: Iterable[Any]) -> View:
     return derive(ps.zip, *views)
 
 
-def sized(view: View) -> int | None:
-    """Return the length of a view that has one."""
-    try:
-        return len(view)
-    except TypeError:
-        return None
+class Concatenation(View):
+    """Sequences end to end: ``sequences``."""
+
+    def __init__(self, sequences: list[Any]) -> None:
+        self.sequences = sequences
+        joined = derive(ps.concat, *sequences) if sequences else adopt(())
+        super().__init__(joined.dataset, joined._sink, joined._maps)  # noqa: SLF001  one class, made in several places
 
 
-def concatenate(sequences: Iterable[Any]) -> View:
+def concatenate(sequences: Iterable[Any]) -> Concatenation:
     """Return the items of the first sequence, then those of the second, and so on.
 
     >>> from penstock.compat import seqtools
@@ -41,8 +42,8 @@ def concatenate(sequences: Iterable[Any]) -> View:
     >>> list(joined), joined[-2]
     ([0, 1, 2, 3, 4], 3)
     """
-    given = list(sequences)
-    return derive(ps.concat, *given) if given else adopt(())
+    given = [part.sequences if isinstance(part, Concatenation) else [part] for part in sequences]
+    return Concatenation([sequence for part in given for sequence in part])
 
 
 class Shape:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from typing import Any
 
 import penstock as ps
@@ -48,6 +49,7 @@ class View:
         try:
             index = operator.index(key)
         except TypeError:
+            from_front(self, key)
             return View(self._items[key], None if self._sink is None else self._sink[key], self._maps)
         index = place(self, index)
         try:
@@ -58,6 +60,7 @@ class View:
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._sink is None:
             raise TypeError(f"{self!r} does not support item assignment: a function computes its items.")
+        from_front(self, key)
         self._sink[key] = value
 
     def _fail(self, error: Exception, index: int) -> None:
@@ -86,13 +89,27 @@ class Entry:
             raise Ended(f"the sequence has no item {index}") from error
 
 
+def sized(view: Any) -> int | None:
+    """Return the length of what has one."""
+    try:
+        return len(view)
+    except TypeError:
+        return None
+
+
+def from_front(view: View, key: Any) -> None:
+    """Refuse what counts from an end that nobody knows."""
+    if sized(view) is None:
+        for index in (key.start, key.stop) if isinstance(key, slice) else (key,):
+            if isinstance(index, Integral) and index < 0:
+                raise IndexError(f"index {index} counts from the end, which nobody knows: {view!r}")
+
+
 def place(sequence: Any, index: int) -> int:
     """Return an index from the front, checked where the length is known."""
-    try:
-        length = len(sequence)
-    except TypeError:
-        if index < 0:
-            raise IndexError(f"index {index} counts from the end, which nobody knows: {sequence!r}") from None
+    length = sized(sequence)
+    if length is None:
+        from_front(sequence, index)
         return index
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of range for {length} items: {sequence!r}")

@@ -1,25 +1,18 @@
-"""Infinite: a source, transformers, and batches, each stage in threads or processes of its own.
-
-    source ──thread──> transformer ──thread──> … ──> batches, combiner ──thread──> the loop
-                       Threads(f, n), Loky(f, n): n threads or processes for this one
-
-What travels are pairs: a value behind the number of the item of the source that it needed last: by these, the source
-knows what has been delivered, and what it must give again after ``close``.
-"""
+"""Infinite: a source, transformers, and batches, each stage in threads or processes of its own."""
 
 from __future__ import annotations
 
 import functools
-import operator
-import threading
-from collections import abc, deque
+import itertools
+from collections import abc
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import penstock as ps
-from penstock.compat.dpipe.batch_iter.stages import Iterator, Loky, Pairs, Plain, Threads, Transform
+from penstock.compat.dpipe.batch_iter.running import Pipeline, Source
+from penstock.compat.dpipe.batch_iter.stages import Batches, Iterator, Loky, Plain, Threads, Transform
 from penstock.compat.dpipe.batch_iter.utils import pad_batch_equal
 from penstock.compat.dpipe.itertools import zip_equal
 
@@ -70,71 +63,6 @@ def combine_pad(inputs: Iterable[Iterable[Any]], padding_values: Any = 0, ratio:
     return tuple(pad_batch_equal(x, value, ratio) for x, value in zip(batches, values, strict=True))
 
 
-class Source:
-    """What items come from. It keeps those that are on their way, and gives them again where they did not arrive."""
-
-    def __init__(self, iterable: Iterable[Any]) -> None:
-        if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
-            raise TypeError(f"Infinite(): the source must be an iterable, not a {type(iterable).__name__}.")
-        self.iterable = iterable
-        self.iterator: abc.Iterator[Any] | None = None
-        self.log: deque[tuple[int, Any]] = deque()
-        self.taken = self.delivered = 0
-        self.failure: BaseException | None = None
-        self.lock = threading.Lock()  # whoever reads after a close waits for an item that is still being made
-
-    def read(self) -> Pairs:
-        """Yield what has not been delivered, each with its number."""
-        at = self.delivered
-        while True:
-            with self.lock:
-                while self.log and self.log[0][0] <= self.delivered:
-                    self.log.popleft()
-                if (not self.log or self.log[-1][0] <= at) and not self.take():
-                    return
-                pair = self.log[at + 1 - self.log[0][0]]
-            at = pair[0]
-            yield pair
-
-    def take(self) -> bool:
-        """Take an item of the iterator, if there is one; what it raised once, it raises for ever."""
-        if self.failure is not None:
-            raise self.failure
-        try:
-            if self.iterator is None:
-                self.iterator = iter(self.iterable)
-            value = next(self.iterator)
-        except StopIteration:
-            return False
-        except BaseException as error:
-            self.failure = error
-            raise
-        self.taken += 1
-        self.log.append((self.taken, value))
-        return True
-
-    def again(self) -> Source:
-        """Return this, where it can be read only once; else the same from its front."""
-        return self if self.iterator is self.iterable else Source(self.iterable)
-
-
-class Budget:
-    """Says whether an item goes to the batch, by a function of values."""
-
-    def __init__(self, should_add: Callable[[list[Any], Any], Any]) -> None:
-        self.should_add = should_add
-
-    def __call__(self, chunk: list[Any], item: Any) -> bool:
-        """Ask the function."""
-        return bool(self.should_add([value for _, value in chunk], item[1]))
-
-
-def chunked(pairs: Iterable[tuple[int, Any]]) -> tuple[int, list[Any]]:
-    """Return the values of some pairs, with the last number."""
-    numbers, values = zip(*pairs, strict=True)
-    return max(numbers), list(values)
-
-
 class Infinite:
     """Batches of what a source yields, made in the background; an epoch is so many of them.
 
@@ -161,8 +89,6 @@ class Infinite:
     [10  8 12] [1 0 0]
     """
 
-    _running: ps.Loader[Any] | None = None
-
     def __init__(
         self,
         source: Iterable[Any],
@@ -178,52 +104,14 @@ class Infinite:
         if isinstance(combiner, Transform) and kwargs:
             raise ValueError(f"give {', '.join(kwargs)} to the combiner itself, which is a Transform.")
         self.batches_per_epoch = batches_per_epoch
-        self._batch_size = checked(batch_size)
-        self._buffer_size = buffer_size
-        self._source = Source(source)
-        self._stages = [t if isinstance(t, Transform) else Plain(t, buffer_size) for t in transformers]
-        self._combiner = combiner if isinstance(combiner, Transform) else Threads(functools.partial(combiner, **kwargs))
-        self._loaders: list[ps.Loader[Any]] = []
-        self._batches: abc.Iterator[Any] = iter(())
-
-    def _start(self) -> None:
-        items: ps.Stream[Any] = ps.stream(self._source.read, once=True).prefetch(self._buffer_size)
-        threaded = True
-        for stage in self._stages:
-            items = self._behind(items, threaded, stage)
-            threaded = stage.threaded
-        if isinstance(self._batch_size, int):
-            batches = items.batch(self._batch_size, collate=chunked)
-        else:
-            batches = items.batch_while(Budget(self._batch_size), collate=chunked)
-        batches = self._behind(batches, threaded, self._combiner)
-        self._running = (batches if self._combiner.threaded else batches.prefetch(self._buffer_size)).loader()
-        self._batches = self._running.begin()
-
-    def _behind(self, items: ps.Stream[Any], threaded: bool, stage: Transform) -> ps.Stream[Any]:
-        """Put a stage behind others. Between two pools stands a thread, or the one would wait for the other."""
-        if not threaded and not stage.threaded:
-            items = items.prefetch(self._buffer_size)
-        return stage.join(items, self._loaders)
+        if not isinstance(combiner, Transform):
+            combiner = Threads(functools.partial(combiner, **kwargs))
+        stages = [*(wrapped(stage, buffer_size) for stage in transformers), Batches(batch_size), combiner]
+        self.pipeline = Pipeline(Source(source), stages, buffer_size)
 
     def __call__(self) -> abc.Iterator[Any]:
         """Return an iterator of the batches of an epoch; their making begins at once."""
-        if self._running is None:
-            self._start()
-        return self._epoch()
-
-    def _epoch(self) -> abc.Iterator[Any]:
-        for _ in range(self.batches_per_epoch):
-            try:
-                number, batch = next(self._batches)
-            except StopIteration:
-                return
-            except Exception:
-                self.close()
-                raise
-            self._source.delivered = number
-            yield batch
-            del batch  # or its memory could not be used for the next
+        return itertools.islice(iter(self.pipeline), self.batches_per_epoch)
 
     def __iter__(self) -> abc.Iterator[Any]:
         return self()
@@ -234,25 +122,13 @@ class Infinite:
         Used again, it begins anew where the source can be read again, as a list can; an iterator goes on behind what
         was delivered.
         """
-        running, self._running = self._running, None
-        if running is None:
-            return
-        for loader in self._loaders:
-            loader.close()
-        self._loaders.clear()
-        running.close()
-        self._batches = iter(())
-        self._source = self._source.again()
+        self.pipeline.close()
 
     def __enter__(self) -> Self:
-        if self._running is None:
-            self._start()
+        self.pipeline.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
         self.close()
 
     @property
@@ -272,14 +148,19 @@ class Infinite:
         return ClosingCallback()
 
 
-def checked(batch_size: Any) -> Any:
-    """Return a batch size, or refuse what is none."""
-    if callable(batch_size):
-        return batch_size
-    try:
-        size = operator.index(batch_size)
-    except TypeError:
-        raise TypeError(f"batch_size must be a whole number or a function, not {batch_size!r}.") from None
-    if size <= 0:
-        raise ValueError(f"batch_size must be above 0, not {size}.")
-    return size
+def wrap_pipeline(
+    source: Iterable[Any], *transformers: Callable[..., Any] | Transform, buffer_size: int = 1
+) -> Pipeline:
+    """Return what some stages make of a source, item by item: ``Infinite`` without batches and epochs.
+
+    >>> from penstock.compat.dpipe.batch_iter.pipeline import wrap_pipeline
+    >>> with wrap_pipeline(range(4), lambda x: x * x) as squares:
+    ...     list(squares)
+    [0, 1, 4, 9]
+    """
+    return Pipeline(Source(source), [wrapped(stage, buffer_size) for stage in transformers], buffer_size)
+
+
+def wrapped(stage: Callable[..., Any] | Transform, buffer_size: int) -> Transform:
+    """Return a stage; a function gets a thread."""
+    return stage if isinstance(stage, Transform) else Plain(stage, buffer_size)

@@ -5,6 +5,7 @@ What travels are pairs of a number and a value; see ``pipeline``.
 
 from __future__ import annotations
 
+import operator
 import os
 from abc import ABC, abstractmethod
 from collections import abc
@@ -19,7 +20,10 @@ Pairs = abc.Iterator[tuple[int, Any]]
 class Transform(ABC):
     """A stage of a pipeline."""
 
-    threaded = True  # whether a thread runs ahead in it; where none does, the next stage's thread keeps it busy
+    threaded: bool | None = True
+    """Whether a thread runs ahead in it; where none does, the next stage's keeps it busy. None: as before it."""
+    ahead = 1
+    """How many items may wait for it. With one, two threads wake each other for every item: too slow for a pool."""
 
     @abstractmethod
     def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
@@ -52,11 +56,11 @@ class Pool(Transform):
     def __init__(self, func: Callable[..., Any], workers: ps.Executor, count: int, buffer_size: int) -> None:
         self.func = func
         self.workers = workers
-        self.window = 2 * count + buffer_size  # one at work and one waiting for each worker
+        self.ahead = 2 * count + buffer_size  # one at work and one waiting for each worker
 
     def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
         """Add the function and its workers."""
-        loader = items.map(self.func, at=1).loader(workers=self.workers, window=self.window)
+        loader = items.map(self.func, at=1).loader(workers=self.workers, window=self.ahead)
         loaders.append(loader)
         return ps.stream(iter(loader), once=True)
 
@@ -84,7 +88,7 @@ class Threads(Transform):
             if n_workers == 1
             else Pool(called, ps.Threads(n_workers), n_workers, buffer_size)
         )
-        self.threaded = self._stage.threaded
+        self.threaded, self.ahead = self._stage.threaded, self._stage.ahead
 
     def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
         """Add the function and its threads."""
@@ -111,7 +115,7 @@ class Loky(Transform):
             n_workers = max(1, (os.cpu_count() or 1) + n_workers + 1)
         positive(n_workers, buffer_size)
         self._stage = Pool(filled(func, args, kwargs), ps.Processes(n_workers), n_workers, buffer_size)
-        self.threaded = self._stage.threaded
+        self.threaded, self.ahead = self._stage.threaded, self._stage.ahead
 
     def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
         """Add the function and its processes."""
@@ -179,6 +183,55 @@ class Through:
 
         for made in self.transform(values()):
             yield last, made
+
+
+class Batches(Transform):
+    """Several values in a list, without a thread: the next stage's makes them.
+
+    Args:
+        batch_size: how many; or a function of (values so far, next value) that says whether the value is added.
+    """
+
+    threaded = None
+
+    def __init__(self, batch_size: int | Callable[[list[Any], Any], Any]) -> None:
+        self.batch_size = checked(batch_size)
+
+    def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
+        """Put them together."""
+        if isinstance(self.batch_size, int):
+            return items.batch(self.batch_size, collate=chunked)
+        return items.batch_while(Budget(self.batch_size), collate=chunked)
+
+
+class Budget:
+    """Says whether an item goes to the batch, by a function of values."""
+
+    def __init__(self, should_add: Callable[[list[Any], Any], Any]) -> None:
+        self.should_add = should_add
+
+    def __call__(self, chunk: list[Any], item: Any) -> bool:
+        """Ask the function."""
+        return bool(self.should_add([value for _, value in chunk], item[1]))
+
+
+def chunked(pairs: Iterable[tuple[int, Any]]) -> tuple[int, list[Any]]:
+    """Return the values of some pairs, with the last number."""
+    numbers, values = zip(*pairs, strict=True)
+    return max(numbers), list(values)
+
+
+def checked(batch_size: Any) -> Any:
+    """Return a batch size, or refuse what is none."""
+    if callable(batch_size):
+        return batch_size
+    try:
+        size = operator.index(batch_size)
+    except TypeError:
+        raise TypeError(f"batch_size must be a whole number or a function, not {batch_size!r}.") from None
+    if size <= 0:
+        raise ValueError(f"batch_size must be above 0, not {size}.")
+    return size
 
 
 def filled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:

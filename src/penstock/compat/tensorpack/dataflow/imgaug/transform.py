@@ -249,3 +249,12 @@ class LazyTransform(BaseTransform):
         return (
             f"LazyTransform(get_transform={self.get_transform})" if self._transform is None else repr(self._transform)
         )
+
+
+def __getattr__(name: str) -> Any:
+    """Give augmentors the name that they had here before Tensorpack 0.10."""
+    if name == "TransformAugmentorBase":
+        from penstock.compat.tensorpack.dataflow.imgaug.base import ImageAugmentor
+
+        return ImageAugmentor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
