@@ -21,13 +21,13 @@ def content(number: int) -> bytes:
     return b"%012d" % number
 
 
-def store(scale: Scale, suffix: str, wrap: Callable[[int], Any]) -> str:
+def store(scale: Scale, suffix: str, wrap: Callable[[int], Any], **options: Any) -> str:
     """The path of a store of small records, made once."""
 
     def make(path: str) -> None:
         import penstock as ps
 
-        ps.range(count(scale)).map(wrap).save(path, format_of(suffix), progress=False)
+        ps.range(count(scale)).map(wrap).save(path, format_of(suffix), progress=False, **options)
 
     return records.store(scale, f"small-{count(scale)}{suffix}", make)
 
@@ -71,6 +71,50 @@ def tar(scale: Scale) -> Measurement:
     return measure(lambda: ps.open(path), lambda dataset, k: dataset[k]["bin"], scale)
 
 
+def tfrecord(scale: Scale) -> Measurement:
+    """A TFRecord file with kept places."""
+    import penstock as ps
+
+    path = store(scale, ".tfrecord", content)
+    if not os.path.exists(path + ".index"):
+        len(ps.open(path, index="beside"))
+    return measure(lambda: ps.open(path), lambda dataset, k: dataset[k], scale)
+
+
+def arrayrecord(scale: Scale) -> Measurement:
+    """An ArrayRecord file, compared by its library, which opens it for itself."""
+    return _arrayrecord(scale)
+
+
+def arrayrecord_alone(scale: Scale) -> Measurement:
+    """An ArrayRecord file, without its library."""
+    return _arrayrecord(scale, verify="never")
+
+
+def _arrayrecord(scale: Scale, **options: str) -> Measurement:
+    import penstock as ps
+
+    path = store(scale, ".arrayrecord", content, compression=None)
+    return measure(lambda: ps.open(path, **options), lambda dataset, k: dataset[k], scale)
+
+
+def mds(scale: Scale) -> Measurement:
+    """A folder of MDS shards."""
+    import penstock as ps
+
+    path = store(scale, ".mds", lambda number: {"x": content(number)})
+    return measure(lambda: ps.open(path), lambda dataset, k: dataset[k]["x"], scale)
+
+
+def array_record_library(scale: Scale) -> Measurement:
+    """ArrayRecord's library, as it is meant for random access."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    path = store(scale, ".arrayrecord", content, compression=None)
+    options = "readahead_buffer_size:0,max_parallelism:0"
+    return measure(lambda: ArrayRecordReader(path, options), lambda reader, k: reader.read(k, k + 1)[0], scale)
+
+
 def plain_lmdb(scale: Scale) -> Measurement:
     """py-lmdb, the same file, one look-up."""
     import lmdb
@@ -89,13 +133,19 @@ CLAIM = Claim(
     name="open",
     work="""
 A store of 1,280,000 records of 12 bytes, in the page cache: from `ps.open` to the record in the middle, the first time
-in a process. The limit is a tenth of a second.
+in a process. The limit is a tenth of a second. An ArrayRecord file is opened twice if its checksums are compared: once
+here and once by its library, which alone can compare them.
 """,
     systems=(
         System("limit", Role.LIMIT, limit, "0.1 s"),
         System("lmdb", Role.CLAIM, lmdb, "ps.open('x.lmdb')[k]"),
         System("tar", Role.CLAIM, tar, "ps.open('x.tar')[k], index kept"),
+        System("tfrecord", Role.CLAIM, tfrecord, "ps.open('x.tfrecord')[k], places kept"),
+        System("mds", Role.CLAIM, mds, "ps.open('x.mds')[k]"),
+        System("arrayrecord-alone", Role.EXTRA, arrayrecord_alone, "ps.open('x.arrayrecord', verify='never')[k]"),
+        System("arrayrecord", Role.EXTRA, arrayrecord, "ps.open('x.arrayrecord')[k]"),
         System("plain-lmdb", Role.PEER, plain_lmdb, "py-lmdb, one get"),
+        System("array-record-library", Role.PEER, array_record_library, "ArrayRecordReader, one read"),
     ),
     reach=1.0,
     unit="s",
@@ -103,5 +153,5 @@ in a process. The limit is a tenth of a second.
     weakest=True,
     seconds=None,
     timeout=300.0,
-    peers=("lmdb",),
+    peers=("lmdb", "array_record"),
 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError, ArgumentTypeError, StoreError
 from penstock.graph.checking import flag, function, short, whence
-from penstock.graph.storing import Extending, Format, Handle, Reader, Writing
+from penstock.graph.storing import Format, Handle, Reader
+from penstock.graph.writing import Extending, Writing
 from penstock.operations.store import Store, Tape
 from penstock.sequence import Sequence
 from penstock.storage import format_of

@@ -237,7 +237,36 @@ def test_rows_below_the_crop_are_not_decoded(encode, photographs, monkeypatch):
     image = photographs["coffee"]
     images.decode(encode(".jpg", image), crop=(0, 0, 100, 100))
     images.decode(encode(".jpg", image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1), crop=(0, 0, 100, 100))
-    assert seen == [128, 400]
+    assert seen == [112, 400]
+
+
+@pytest.mark.parametrize("rows", [15, 16, 17, 31, 32])
+def test_as_few_rows_are_decoded_as_the_pixels_need(encode, photographs, rows):
+    """At a border of two rows of blocks, where colours are interpolated across it, a crop has the whole's pixels."""
+    whole = encode(".jpg", photographs["coffee"])
+    assert np.array_equal(images.decode(whole, crop=(0, 0, rows, 90)), images.decode(whole)[:rows, :90])
+
+
+# ------------------------------------------------------------------------------------------------- approximations
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "flower"])
+@pytest.mark.parametrize("sampling", ["411", "420", "422", "440", "444"])
+def test_fast_pixels_differ_within_bounds(encode, photographs, name, sampling):
+    """Of the quick approximations: below 2.5 levels on average and 64 anywhere, whole and cropped; and they differ."""
+    how = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{sampling}")
+    for quality in (50, 75, 92, 98):
+        options = cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, how
+        file = encode(".jpg", photographs[name], *options)
+        exact, fast = images.decode(file), images.decode(file, fast=True)
+        assert 0 < difference(fast, exact) < 2.5
+        assert np.abs(fast.astype(int) - exact).max() < 64
+        assert np.array_equal(images.decode(file, fast=True, crop=(20, 31, 57, 70)), fast[20:77, 31:101])
+
+
+def test_fast_concerns_jpeg_only(encode):
+    """A PNG file has its pixels, whether or not it is decoded in haste."""
+    assert np.array_equal(images.decode(encode(".png", COLOURS), fast=True), COLOURS)
 
 
 def test_without_simplejpeg_nothing_changes(encode, photographs, monkeypatch):
@@ -248,6 +277,8 @@ def test_without_simplejpeg_nothing_changes(encode, photographs, monkeypatch):
     assert np.array_equal(images.decode(file, crop=(10, 20, 100, 150)), part)
     with pytest.raises(ArgumentError, match="pip install simplejpeg"):
         images.decode(file, codec="simplejpeg")
+    with pytest.raises(ArgumentError, match="fast=True needs simplejpeg"):
+        images.decode(file, fast=True)
 
 
 # ----------------------------------------------------------------------------------------------------------- out
@@ -360,6 +391,8 @@ def test_policies_see_the_error_and_the_path(encode, tmp_path):
         ({"size": (1, 2, 3)}, ArgumentError, "height, width"),
         ({"depth": 16}, ArgumentError, "depth must be 8, or None"),
         ({"codec": "pillow"}, ArgumentError, "codec must be one of"),
+        ({"codec": "opencv", "fast": True}, ArgumentError, "simplejpeg's"),
+        ({"fast": 1}, ArgumentTypeError, "True or False"),
         ({"crop": (0, 0, 49, 64)}, ArgumentError, "beyond a picture of 48 × 64"),
         ({"crop": (0, 0, 10)}, ArgumentError, "top, left, height, width"),
         ({"crop": (0, -1, 1, 1)}, ArgumentError, "at least 0"),

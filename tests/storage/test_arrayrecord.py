@@ -10,8 +10,9 @@ import pytest
 import penstock as ps
 from penstock.errors import ArgumentError, ArgumentTypeError, CorruptRecord, MissingExtra, StoreError
 from penstock.graph import storing
-from penstock.storage import arrayrecord
-from penstock.storage.arrayrecord_layout import BLOCK, HEAD, ROOM, Flow, flow_of, footer_of
+from penstock.storage import arrayrecord, arrayrecord_layout
+from penstock.storage.arrayrecord_layout import BLOCK, HEAD, ROOM, TAGS, Flow, flow_of, footer_of, listed, listed_singly
+from penstock.storage.protobuf import number
 from penstock.testing import check_dataset, check_store
 
 library = pytest.importorskip("array_record.python.array_record_module")
@@ -205,3 +206,19 @@ def test_thousands_of_hostile_files(tmp_path, options):
                 assert isinstance(reader[index], bytes)
             except StoreError:
                 continue
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_footers_are_read_in_pieces(monkeypatch, zeros):
+    """Piece by piece and by vectors, whatever the size of the numbers, or one by one where some are 0 and left out."""
+    monkeypatch.setattr(arrayrecord_layout, "PIECE", 100)
+    draw = random.Random(0)
+    rows = [[draw.randrange(1, 1 << draw.choice((1, 7, 8, 30, 62))) for _ in TAGS] for _ in range(300)]
+    if zeros:
+        rows[7][1] = rows[200][2] = 0
+    data = b"".join(bytes([tag]) + number(n) for row in rows for tag, n in zip(TAGS, row, strict=True) if n)
+    for read in (listed, listed_singly):
+        assert np.stack(read(memoryview(data)), axis=1).tolist() == rows
+    with pytest.raises(ValueError, match="has no end"):
+        listed(memoryview(data + b"\x08\x80"))
+    assert [len(column) for column in listed(memoryview(b""))] == [0, 0, 0]

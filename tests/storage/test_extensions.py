@@ -6,7 +6,6 @@ import io
 import os
 import pickle
 import sys
-import tarfile
 import zipfile
 
 import numpy as np
@@ -18,22 +17,8 @@ from penstock.storage import tar_writing
 from penstock.testing import same
 
 
-def archive(path, entries, form=tarfile.GNU_FORMAT, mode="w"):
-    """Write members with Python's tarfile: pairs of a name and bytes, or TarInfo objects."""
-    with tarfile.open(path, mode, format=form) as tar:
-        for entry in entries:
-            if isinstance(entry, tarfile.TarInfo):
-                tar.addfile(entry)
-                continue
-            name, data = entry
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return str(path)
-
-
 @pytest.fixture
-def mixed(tmp_path):
+def mixed(tmp_path, archive):
     """An archive with a member of each kind."""
     import cv2
 
@@ -118,7 +103,7 @@ BAD = {
 
 @pytest.mark.parametrize("extension", BAD)
 @pytest.mark.parametrize("stream", [False, True])
-def test_members_that_are_not_what_they_say(tmp_path, extension, stream):
+def test_members_that_are_not_what_they_say(tmp_path, extension, stream, archive):
     """The error names record, archive and member; the records around it are read."""
     good = {"json": b"1", "jsn": b"1", "cls": b"1", "id": b"1"}.get(extension, b"")
     entries = [("a.bin", b"1"), (f"b.{extension}", BAD[extension]), ("c.bin", good)]
@@ -132,7 +117,7 @@ def test_members_that_are_not_what_they_say(tmp_path, extension, stream):
         assert len(list(store.on_error("skip"))) == 2
 
 
-def test_arrays_of_objects_and_bombs(tmp_path):
+def test_arrays_of_objects_and_bombs(tmp_path, archive):
     """No Python object comes out of an array file, and no more memory than there are bytes for is taken."""
     objects, bomb = io.BytesIO(), io.BytesIO()
     np.save(objects, np.array([{1}], object), allow_pickle=True)

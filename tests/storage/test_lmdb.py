@@ -17,7 +17,6 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ArgumentError, ArgumentTypeError, CorruptRecord, MissingExtra, StoreError
-from penstock.graph import storing
 from penstock.opening import writing
 from penstock.storage import lmdb_writing
 from penstock.storage.lmdb import open_lmdb
@@ -442,7 +441,7 @@ def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storing, "flush", full)
+    monkeypatch.setattr("penstock.graph.writing.flush", full)
     with pytest.raises(OSError, match="No space"):
         ps.range(5).save(path, replace=True)
     assert list(ps.open(path)) == [0, 1, 2]

@@ -17,6 +17,7 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ArgumentError, ArgumentTypeError, MissingExtra, StoreError
+from penstock.storage import kept_index, tar_index
 from penstock.storage import remote as module
 from penstock.storage import remote_folder as folders
 from penstock.testing import check_dataset
@@ -182,6 +183,35 @@ def test_shards_by_url(server, cache):
         ps.open(f"{server.url}/s-{{0..2}}.tar", remote=cache())
 
 
+def test_using_an_object_does_not_change_it(server, cache, monkeypatch):
+    """Who opened a store before reads on while others use it or fetch it again; an index beside it stays good."""
+    monkeypatch.setattr(kept_index, "MANY", 3)
+    ps.range(5).map(lambda k: {"__key__": f"k{k}", "cls": k}).save(server.folder / "s.tar")
+    first = ps.open(f"{server.url}/s.tar", remote=cache())
+    with monkeypatch.context() as patched:
+        patched.setattr(tar_index, "build", lambda *args, **how: pytest.fail("the index was made again"))
+        assert ps.open(f"{server.url}/s.tar", remote=cache())[4]["cls"] == 4
+    assert first[3]["cls"] == 3
+    second = ps.open(f"{server.url}/s.tar", remote=cache())
+    os.unlink(cache().fetch(f"{server.url}/s.tar", cache().version(f"{server.url}/s.tar")))
+    ps.open(f"{server.url}/s.tar", remote=cache())
+    assert second[2]["cls"] == 2
+
+
+def test_shards_that_do_not_fit_together(server, cache):
+    """Shards beyond the cache are refused as one store, and read one after the other, resumable within each."""
+    for shard in range(8):
+        numbers = ps.range(5 * shard, 5 * shard + 5)
+        numbers.map(lambda k: {"__key__": f"k{k}", "cls": k}).save(server.folder / f"s-{shard}.tar")
+    urls = [f"{server.url}/s-{shard}.tar" for shard in range(8)]
+    small = cache(limit=65_000, ahead=1)  # of 10,240 bytes each
+    with pytest.raises(StoreError, match="does not fit into the cache beside the others"):
+        ps.open(urls, remote=small)
+    dataset = ps.items(urls).shuffle().flat_map(lambda url: ps.open(url, remote=small)).map(lambda item: item["cls"])
+    assert sorted(dataset) == list(range(40))
+    check_dataset(dataset.batch(4), executors=(ps.Threads(2),), epochs=(0,))
+
+
 def test_the_cache_is_bounded(server, cache, tmp_path):
     """Never more bytes than were allowed; what was used longest ago goes first."""
     remote = cache(limit=5000, ahead=0)
@@ -189,7 +219,7 @@ def test_the_cache_is_bounded(server, cache, tmp_path):
     objects = tmp_path / "cache" / "remote" / "objects"
     for k in (0, 1, 2, 0, 3, 0, 4, 0, 5):
         assert remote.read(urls[k]) == contents()[k]
-        os.utime(remote.folder.place(urls[k]), ns=(k, time.monotonic_ns()))
+        os.utime(remote.folder.place(urls[k]), ns=(time.monotonic_ns(), 0))
         assert sum(path.stat().st_size for path in objects.iterdir()) <= 5000
     assert remote.has(urls[0])
     assert not remote.has(urls[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import random
@@ -57,62 +56,19 @@ def test_contract_of_streams():
 # ------------------------------------------------------------------------------------------------ made by other software
 
 
-def archive(path, entries, form=tarfile.GNU_FORMAT, mode="w"):
-    """Write members with Python's tarfile: pairs of a name and bytes, or TarInfo objects."""
-    with tarfile.open(path, mode, format=form) as tar:
-        for entry in entries:
-            if isinstance(entry, tarfile.TarInfo):
-                tar.addfile(entry)
-                continue
-            name, data = entry
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return str(path)
-
-
-def by_tarfile(path):
-    """Read records with Python's tarfile: the definition that ours is compared with."""
-    records = []
-    with tarfile.open(path) as tar:
-        for member in tar:
-            head, _, base = member.name.rpartition("/")
-            key, dot, extension = base.partition(".")
-            if not member.isreg() or not dot or not key:
-                continue
-            key = f"{head}/{key}" if head else key
-            if not records or records[-1]["__key__"] != key:
-                records.append({"__key__": key})
-            records[-1][extension.lower()] = tar.extractfile(member).read()
-    return records
-
-
 LONG = "a-rather-long-folder/" * 9 + "x" * 120
-
-ENTRIES = [
-    ("a.jpg", b"1"),
-    ("a.cls", b"2" * 511),
-    ("b.jpg", b"3" * 512),
-    ("README", b"no extension"),
-    ("b.CLS", b""),
-    (".hidden", b"no key"),
-    ("d/c.seg.png", b"4" * 513),
-    ("d/c.jpg", b"5"),
-    ("ä/ü.jpg", b"6"),
-    ("a.jpg", b"7"),
-]
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 @pytest.mark.parametrize("stream", [False, True])
-def test_archives_of_tarfile(tmp_path, form, stream):
+def test_archives_of_tarfile(tmp_path, form, stream, archive, by_tarfile, entries):
     """What Python wrote in any of its formats is read as Python reads it, directories and links passed over."""
     folder = tarfile.TarInfo("d")
     folder.type = tarfile.DIRTYPE
     link = tarfile.TarInfo("d/link.jpg")
     link.type, link.linkname = tarfile.SYMTYPE, "../" + ("" if form == tarfile.USTAR_FORMAT else LONG)
     name = "p" * 150 + "/" + "q" * 90 + ".jpg" if form == tarfile.USTAR_FORMAT else f"{LONG}.jpg"
-    path = archive(tmp_path / "a.tar", [folder, *ENTRIES[:4], link, *ENTRIES[4:], (name, b"8"), ("z.bin", b"")], form)
+    path = archive(tmp_path / "a.tar", [folder, *entries[:4], link, *entries[4:], (name, b"8"), ("z.bin", b"")], form)
     store = ps.open(path, decode=False, stream=stream)
     assert list(store) == by_tarfile(path)
     check_dataset(store, epochs=(0,))
@@ -120,10 +76,10 @@ def test_archives_of_tarfile(tmp_path, form, stream):
 
 @pytest.mark.skipif(shutil.which("tar") is None, reason="there is no tar here")
 @pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "posix"])
-def test_archives_of_gnu_tar(tmp_path, form):
+def test_archives_of_gnu_tar(tmp_path, form, by_tarfile, entries):
     """What GNU tar wrote in each of its formats is read as Python reads it."""
     root = tmp_path / "root"
-    for name, data in [*ENTRIES, (f"{LONG[:180]}/e.txt", b"8")] if form in {"oldgnu", "gnu", "posix"} else ENTRIES:
+    for name, data in [*entries, (f"{LONG[:180]}/e.txt", b"8")] if form in {"oldgnu", "gnu", "posix"} else entries:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
     os.symlink("a.jpg", root / "s.jpg")
@@ -169,7 +125,7 @@ def test_webdataset_and_penstock_read_one_another(tmp_path):
         assert [item["cls"] for item in ours] == list(range(7))
 
 
-def test_tarfile_and_tar_read_ours(tmp_path):
+def test_tarfile_and_tar_read_ours(tmp_path, by_tarfile):
     """What we write, Python's tarfile reads, and tar lists without a complaint: long names and huge sizes, too."""
     items = [{"__key__": f"{'k' * 40 * k}/{k}", "bin": b"b" * 300 * k, "seg.txt": f"ü{k}"} for k in range(1, 9)]
     store = ps.items(items).save(tmp_path / "a.tar")
@@ -196,13 +152,8 @@ def shards(tmp_path):
     return tmp_path
 
 
-def classes(dataset):
-    """Return the classes of all records."""
-    return [item["cls"] for item in dataset]
-
-
 @pytest.mark.parametrize("stream", [False, True])
-def test_patterns_lists_and_folders(shards, stream):
+def test_patterns_lists_and_folders(shards, stream, classes):
     """Braces, wildcards, lists and folders stand for the same archives."""
     names = [str(shards / f"s-{k:03d}.tar") for k in range(5)]
     everything = list(range(15))
@@ -245,7 +196,7 @@ def test_patterns_that_find_nothing(shards):
         ps.open(shards / "none", "tar")
 
 
-def test_names_with_braces_and_commas(tmp_path):
+def test_names_with_braces_and_commas(tmp_path, classes):
     """A file whose name looks like a pattern is itself, alone and in a list."""
     for k, name in enumerate(["a{1,2}.tar", "b,c.tar", "d[e].tar", "f\\g.tar"]):
         ps.items([{"cls": k}]).save(tmp_path / name)
@@ -274,7 +225,7 @@ def test_shards_keep_the_contract_of_datasets(shards, stream):
         assert any("record 7, 's-002.tar: 2-1', of" in note for note in caught.value.__notes__)
 
 
-def test_ranks_and_workers(shards):
+def test_ranks_and_workers(shards, classes):
     """Ranks take their parts of every batch; with streams, a rank may as well take every second archive."""
     store = ps.open(shards / "s-*.tar").map(lambda item: item["cls"])
     parts = []

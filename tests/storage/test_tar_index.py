@@ -9,18 +9,13 @@ import pytest
 
 import penstock as ps
 from penstock.errors import StoreError
-from penstock.storage import tar_index
+from penstock.storage import kept_index, tar_index
 from penstock.storage.tar_index import build
-
-
-def classes(dataset):
-    """Return the classes of all records."""
-    return [item["cls"] for item in dataset]
 
 
 def test_an_index_is_kept_and_used(tmp_path, monkeypatch):
     """A large one is kept beside the archive, read the next time, and built anew where archive or index changed."""
-    monkeypatch.setattr(tar_index, "MANY", 10)
+    monkeypatch.setattr(kept_index, "MANY", 10)
     path = str(tmp_path / "a.tar")
     items = [{"__key__": f"k{k}", "cls": k, "txt": "t" * k} for k in range(20)]
     assert list(ps.items(items).save(path)) == items
@@ -47,7 +42,7 @@ def test_an_index_is_kept_and_used(tmp_path, monkeypatch):
     assert ps.open(path).node.handle.tag != first.node.handle.tag
 
 
-def test_a_hostile_index_is_not_followed(tmp_path):
+def test_a_hostile_index_is_not_followed(tmp_path, classes):
     """An index with a right checksum and numbers that lead outside is not used."""
     path = str(tmp_path / "a.tar")
     ps.items([{"cls": k} for k in range(3)]).save(path)
@@ -69,7 +64,7 @@ def test_a_hostile_index_is_not_followed(tmp_path):
         assert classes(ps.open(path)) == [0, 1, 2]
 
 
-def test_where_an_index_is_kept(tmp_path, monkeypatch):
+def test_where_an_index_is_kept(tmp_path, monkeypatch, classes):
     """Small ones are not; "beside" insists; "memory" neither writes nor reads; a folder that refuses is no hindrance."""
     path = str(tmp_path / "a.tar")
     ps.items([{"cls": k} for k in range(3)]).save(path)
@@ -80,12 +75,12 @@ def test_where_an_index_is_kept(tmp_path, monkeypatch):
     assert classes(ps.open(path, index="memory")) == [0, 1, 2]
     monkeypatch.undo()
     os.unlink(path + ".index")
-    monkeypatch.setattr(tar_index, "MANY", 1)
+    monkeypatch.setattr(kept_index, "MANY", 1)
 
     def refused(*args):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(tar_index.tempfile, "mkstemp", refused)
+    monkeypatch.setattr(kept_index.tempfile, "mkstemp", refused)
     assert classes(ps.open(path)) == [0, 1, 2]
     with pytest.raises(StoreError, match="cannot be written"):
         ps.open(path, index="beside")

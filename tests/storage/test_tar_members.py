@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import os
 import random
 import tarfile
@@ -20,53 +19,7 @@ from penstock.storage.tar_members import Archive
 from penstock.testing import check_dataset, same
 
 
-def archive(path, entries, form=tarfile.GNU_FORMAT, mode="w"):
-    """Write members with Python's tarfile: pairs of a name and bytes, or TarInfo objects."""
-    with tarfile.open(path, mode, format=form) as tar:
-        for entry in entries:
-            if isinstance(entry, tarfile.TarInfo):
-                tar.addfile(entry)
-                continue
-            name, data = entry
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return str(path)
-
-
-def by_tarfile(path):
-    """Read records with Python's tarfile: the definition that ours is compared with."""
-    records = []
-    with tarfile.open(path) as tar:
-        for member in tar:
-            head, _, base = member.name.rpartition("/")
-            key, dot, extension = base.partition(".")
-            if not member.isreg() or not dot or not key:
-                continue
-            key = f"{head}/{key}" if head else key
-            if not records or records[-1]["__key__"] != key:
-                records.append({"__key__": key})
-            records[-1][extension.lower()] = tar.extractfile(member).read()
-    return records
-
-
-LONG = "a-rather-long-folder/" * 9 + "x" * 120
-
-ENTRIES = [
-    ("a.jpg", b"1"),
-    ("a.cls", b"2" * 511),
-    ("b.jpg", b"3" * 512),
-    ("README", b"no extension"),
-    ("b.CLS", b""),
-    (".hidden", b"no key"),
-    ("d/c.seg.png", b"4" * 513),
-    ("d/c.jpg", b"5"),
-    ("ä/ü.jpg", b"6"),
-    ("a.jpg", b"7"),
-]
-
-
-def test_truncated_archives(tmp_path):
+def test_truncated_archives(tmp_path, archive):
     """The member that is cut off is named; with truncated="keep", what is certainly whole is read."""
     entries = [(f"{k}.{x}", bytes([k]) * 700) for k in range(4) for x in ("a", "b")]
     whole = Path(archive(tmp_path / "a.tar", entries)).read_bytes()
@@ -131,7 +84,7 @@ def test_hostile_archives(tmp_path, name):
         list(ps.open(packed))
 
 
-def test_names_are_no_paths(tmp_path):
+def test_names_are_no_paths(tmp_path, archive):
     """Names that lead elsewhere are keys and nothing else; nothing is written."""
     path = archive(tmp_path / "a.tar", [("../../etc/x.txt", b"1"), ("/etc/y.txt", b"2")])
     assert [item["__key__"] for item in ps.open(path)] == ["../../etc/x", "/etc/y"]
@@ -140,7 +93,7 @@ def test_names_are_no_paths(tmp_path):
     assert ps.open(odd)[0]["__key__"] == "a\\xff"
 
 
-def test_an_archive_without_records(tmp_path):
+def test_an_archive_without_records(tmp_path, archive):
     """An empty archive is a store of length 0; one whose members have no extension says how they must be called."""
     assert len(ps.open(archive(tmp_path / "a.tar", []))) == 0
     assert list(ps.open(archive(tmp_path / "a.tar", []), stream=True)) == []
@@ -148,10 +101,10 @@ def test_an_archive_without_records(tmp_path):
         ps.open(archive(tmp_path / "b.tar", [("README", b"1")]))
 
 
-def test_compressed_archives(tmp_path):
+def test_compressed_archives(tmp_path, archive, by_tarfile, entries):
     """Gzip, bzip2 and xz are streams, whatever they are called; positions are refused, and so is damage."""
     for mode in ("w:gz", "w:bz2", "w:xz"):
-        path = archive(tmp_path / f"a-{mode[2:]}.tar", ENTRIES, mode=mode)
+        path = archive(tmp_path / f"a-{mode[2:]}.tar", entries, mode=mode)
         assert list(ps.open(path, decode=False)) == by_tarfile(path)
         check_dataset(ps.open(path, decode=False), epochs=(0,))
         with pytest.raises(ArgumentError, match="compressed"):
@@ -180,13 +133,13 @@ def read_all(path):
         assert items is None or same(items, front)
 
 
-def fuzz(folder, seed, count):
+def fuzz(folder, seed, count, archive, entries):
     """Read archives that were valid before some bytes were changed, their checksums made right again or not."""
     draw = random.Random(seed)
     forms = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
-    entries = [*ENTRIES[:5], ("b.json", b'{"a": [1]}'), ("c.npy", tar_writing.encoded("npy", np.arange(3), ""))]
-    entries.append(("é" * 40 + "/" + "é" * 40 + ".txt", b"t"))
-    valid = [Path(archive(folder / "v.tar", entries, form)).read_bytes() for form in forms]
+    content = [*entries[:5], ("b.json", b'{"a": [1]}'), ("c.npy", tar_writing.encoded("npy", np.arange(3), ""))]
+    content.append(("é" * 40 + "/" + "é" * 40 + ".txt", b"t"))
+    valid = [Path(archive(folder / "v.tar", content, form)).read_bytes() for form in forms]
     path = str(folder / "f.tar")
     values = b"\0 0123456789abcdef\xff\x80LKxgS5="
     for _ in range(count):
@@ -209,9 +162,9 @@ def fuzz(folder, seed, count):
         read_all(path)
 
 
-def test_fuzz(tmp_path):
+def test_fuzz(tmp_path, archive, entries):
     """Thousands of changed archives are read or refused with a StoreError, the same both ways; headers, ten thousand."""
-    fuzz(tmp_path, 1, 3000)
+    fuzz(tmp_path, 1, 3000, archive, entries)
     draw = random.Random(2)
     block = tar_writing.header(b"a.bin", 3, b"0")
     for _ in range(10_000):
@@ -224,7 +177,7 @@ def test_fuzz(tmp_path):
             list(Archive(lambda at, size, data=data: bytes(data[at : at + size]), "x").members())
 
 
-def test_two_members_of_one_kind(tmp_path):
+def test_two_members_of_one_kind(tmp_path, archive):
     """A record with a member twice is an error when it is read, not one of the two."""
     store = ps.open(archive(tmp_path / "a.tar", [("a.jpg", b"1"), ("a.jpg", b"2"), ("b.jpg", b"3")]))
     assert store[1]["jpg"] == b"3"
@@ -232,7 +185,7 @@ def test_two_members_of_one_kind(tmp_path):
         store[0]
 
 
-def test_members_that_claim_much(tmp_path, monkeypatch):
+def test_members_that_claim_much(tmp_path, monkeypatch, archive):
     """What is compressed is read piece by piece, and refused where a member claims more than is sensible."""
     noise = random.Random(0).randbytes(50_000)
     path = archive(tmp_path / "a.tgz", [("a.bin", noise), ("b.bin", noise[:10])], mode="w:gz")

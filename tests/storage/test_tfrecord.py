@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock.errors import ArgumentError, ArgumentTypeError, CorruptRecord, MissingExtra, StoreError
 from penstock.graph import storing
-from penstock.storage.tfrecord import checks_of, places
+from penstock.storage import kept_index, tfrecord_places
 from penstock.storage.tfrecord_example import decode_example, encode_example
+from penstock.storage.tfrecord_places import checks_of, hopped
 from penstock.testing import check_dataset, check_store, same
 
 ITEMS = [bytes([k]) * (k * 37 % 500) for k in range(40)]
@@ -254,7 +255,7 @@ def test_thousands_of_hostile_files():
     for _ in range(3_000):
         data = mutated(whole, draw)
         try:
-            found = places("a.tfrecord", memoryview(data))
+            found = hopped("a.tfrecord", memoryview(data))
         except StoreError:
             continue
         assert found[-1] == len(data)
@@ -272,3 +273,57 @@ def test_files_of_another_library(tmp_path):
     ps.items([found]).save(tmp_path / "b.tfrecord", values="example")
     again = next(iter(reader.tfrecord_loader(str(tmp_path / "b.tfrecord"), None)))
     assert again["n"].tolist() == [7]
+
+
+def test_places_are_kept_and_used(tmp_path, monkeypatch):
+    """Of a file with many records; damaged or hostile ones, and those of another content, are made anew."""
+    monkeypatch.setattr(kept_index, "MANY", 10)
+    path = tmp_path / "train-00000-of-00001"
+    path.write_bytes(b"".join(map(framed, ITEMS)))
+    first = ps.open(path)
+    beside = tmp_path / "train-00000-of-00001.index"
+    good = beside.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(tfrecord_places, "hopped", lambda *args: pytest.fail("the file was gone through again"))
+        assert list(ps.open(path)) == ITEMS
+        assert ps.open(path) == first
+        assert list(ps.open(tmp_path / "train-*")) == ITEMS  # which finds the index along with the file
+    draw = random.Random(0)
+    for number in range(40):
+        bad = bytearray(good[: draw.randrange(1, len(good))] if number % 2 else good)
+        bad[draw.randrange(len(bad))] ^= 1 << draw.randrange(8)
+        beside.write_bytes(bad)
+        assert list(ps.open(path)) == ITEMS
+        assert beside.read_bytes() == good
+    starts = np.frombuffer(hopped(str(path), memoryview(path.read_bytes())), np.int64)
+    for at, value in ((0, 4), (3, -1), (5, 1 << 40), (40, 7)):
+        hostile = starts.copy()
+        hostile[at] = value
+        kept_index.save(str(beside), tfrecord_places.MARK, {"check": 0}, [hostile], kept_index.stamp(str(path)))
+        assert list(ps.open(path)) == ITEMS
+    path.write_bytes(b"".join(map(framed, ITEMS[:20])))
+    assert list(ps.open(path)) == ITEMS[:20]
+    assert ps.open(path).node.handle.tag != first.node.handle.tag
+
+
+def test_where_places_are_kept(tmp_path, monkeypatch):
+    """Not those of few records; "beside" insists; "memory" neither writes nor reads; the same content in any case."""
+    path = tmp_path / "a.tfrecord"
+    store = ps.items(ITEMS).save(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.tfrecord"]
+    assert list(ps.open(path, index="beside")) == ITEMS
+    assert len(list(tmp_path.iterdir())) == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(kept_index, "load", lambda *args: pytest.fail("an index was looked for"))
+        assert ps.open(path, index="memory").node.handle.tag == store.node.handle.tag
+    (tmp_path / "a.tfrecord.index").unlink()
+    monkeypatch.setattr(kept_index.tempfile, "mkstemp", refusing)
+    monkeypatch.setattr(kept_index, "MANY", 1)
+    assert list(ps.open(path)) == ITEMS
+    with pytest.raises(StoreError, match="cannot be written"):
+        ps.open(path, index="beside")
+
+
+def refusing(*args):
+    """A folder that may only be read."""
+    raise PermissionError("read-only")

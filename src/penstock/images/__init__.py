@@ -33,6 +33,7 @@ from penstock.images.noise import Cutout, GaussianBlur, GaussianNoise, JpegNoise
 from penstock.images.placing import CenterCrop, Pad, RandomCrop, RandomResize, RandomResizedCrop, Resize
 from penstock.images.recolouring import ColorJitter, Lighting, Normalize, RandomGamma, RandomGrayscale
 from penstock.images.resizing import resize
+from penstock.surface.hinting import making as _making
 
 __all__ = [
     "Albumentations",
@@ -83,3 +84,5 @@ __all__ = [
     "rotate",
     "to_float",
 ]
+
+_making(globals())

@@ -49,6 +49,8 @@ class Wanted:
     """1, 2, 4 or 8: decode to one part in that many of height and width, rounded up."""
     rows: int
     """The rows, counted before scaling, that matter; what is below them may be missing."""
+    fast: bool = False
+    """Take libjpeg's quick approximations."""
 
 
 def decode_stored(data: Data, header: Header, wanted: Wanted, codec: str | None, out: Image | None) -> Image:
@@ -58,9 +60,10 @@ def decode_stored(data: Data, header: Header, wanted: Wanted, codec: str | None,
         out: where they may be written; whoever calls looks whether they were.
     """
     able = header.format == "JPEG" and header.depth == 8 and header.channels in {1, 3}
-    if codec == "simplejpeg":
+    if codec == "simplejpeg" or wanted.fast:
         if simplejpeg is None:
-            raise ArgumentError("decode(): codec='simplejpeg' is not installed. pip install simplejpeg")
+            said = "fast=True needs simplejpeg, which" if wanted.fast else "codec='simplejpeg'"
+            raise ArgumentError(f"decode(): {said} is not installed. pip install simplejpeg")
         if not able:
             codec = None
     if able and simplejpeg is not None and codec != "opencv":
@@ -70,7 +73,7 @@ def decode_stored(data: Data, header: Header, wanted: Wanted, codec: str | None,
 
 def _simplejpeg(data: Data, header: Header, wanted: Wanted, out: Image | None) -> Image:
     mode = wanted.mode if wanted.mode != "unchanged" else "L" if header.channels == 1 else "RGB"
-    data, rows = _shortened(data, header, wanted.rows)
+    data, rows = _shortened(data, header, wanted)
     height, width = -(-rows // wanted.scale), -(-header.width // wanted.scale)
     shape = (height, width, MODES[mode])
     fits = out is not None and out.shape == shape and out.dtype == np.uint8 and out.flags.c_contiguous
@@ -84,6 +87,8 @@ def _simplejpeg(data: Data, header: Header, wanted: Wanted, out: Image | None) -
             min_width=width,
             min_factor=wanted.scale,
             buffer=memory,
+            fastdct=wanted.fast,
+            fastupsample=wanted.fast,
             strict=False,
         )
     except ValueError as error:
@@ -93,16 +98,18 @@ def _simplejpeg(data: Data, header: Header, wanted: Wanted, out: Image | None) -
     return memory  # type: ignore[return-value]
 
 
-def _shortened(data: Data, header: Header, rows: int) -> tuple[Data, int]:
+def _shortened(data: Data, header: Header, wanted: Wanted) -> tuple[Data, int]:
     """Return a JPEG file that declares no more rows than are wanted, and their number.
 
     Rows of blocks follow one another in a sequential file, and what comes behind the declared number is passed over
-    undecoded. One row of blocks more than is wanted is kept, because colours are interpolated between rows.
+    undecoded. A row more than is wanted must be there, because colours are interpolated between two; a whole row of
+    blocks more where the picture is scaled, as pixels around the part are then looked at, too.
     """
     scan = header.scan
     if scan is None or not scan.sequential:
         return data, header.height
-    kept = (-(-rows // scan.rows) + 1) * scan.rows
+    more = 1 if wanted.scale == 1 else scan.rows
+    kept = -(-(wanted.rows + more) // scan.rows) * scan.rows
     if kept >= header.height:
         return data, header.height
     shorter = bytearray(data)

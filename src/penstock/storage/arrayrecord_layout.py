@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import CorruptRecord, StoreError
-from penstock.storage.protobuf import SIZED, VARINT, fields, varint, varints
+from penstock.storage.protobuf import SIZED, VARINT, fields, numbers_at, varint, varints
 from penstock.storage.unpacking import unpack
 
 BLOCK, HEAD = 1 << 16, 24
@@ -32,7 +32,8 @@ PACKED = 128  # records for each byte of a file are too many, even if they are e
 RECORDS, TRANSPOSED = ord("r"), ord("t")
 PLAIN = 0
 PACKINGS = {ord("z"): "zstd", ord("b"): "br"}
-OFFSET, SIZE, COUNT = 8, 16, 24  # tags of the footer's numbers
+TAGS = 8, 16, 24  # of the footer's numbers: offset, decoded size, number of records
+PIECE = 1 << 16  # bytes of the footer that are looked at together
 HASHES = 4096  # chunks whose hashes a tag counts in
 
 
@@ -188,13 +189,33 @@ def records_of(flow: Flow, chunk: Chunk) -> tuple[memoryview, memoryview]:
     return data[:end], data[end:]
 
 
-def listed(data: memoryview) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return place, decoded size and number of records of each chunk."""
-    numbers = varints(data)
-    if not len(numbers) % 6:  # the rule: none of them is 0, so all are there
-        table = numbers.reshape(-1, 6)
-        if (table[:, ::2] == (OFFSET, SIZE, COUNT)).all():
-            return table[:, 1].copy(), table[:, 3].copy(), table[:, 5].copy()
+def listed(data: memoryview) -> tuple[NDArray[np.int64], ...]:
+    """Return place, decoded size and number of records of each chunk.
+
+    No number is 0 as a rule, so all six stand there for each chunk: three tags and three numbers.
+    """
+    content = np.frombuffer(data, np.uint8)
+    found: list[list[NDArray[np.int64]]] = []
+    at = 0
+    while at < len(content):  # a piece at a time, which stays in the cache
+        ends = np.flatnonzero(content[at : at + PIECE] < 0x80) + at + 1
+        ends = ends[: len(ends) // 6 * 6]
+        tags, numbers = ends[::2], ends[1::2]
+        said = content[tags - 1]
+        if (
+            not len(ends)
+            or tags[0] != at + 1
+            or (tags[1:] - numbers[:-1] != 1).any()
+            or any((said[k::3] != TAGS[k]).any() for k in range(3))
+        ):
+            return listed_singly(data)
+        found.append([numbers_at(content, tags[k::3], numbers[k::3]) for k in range(3)])
+        at = int(ends[-1])
+    return tuple(map(np.concatenate, zip(*found, strict=True))) if found else listed_singly(data)
+
+
+def listed_singly(data: memoryview) -> tuple[NDArray[np.int64], ...]:
+    """Return the same of any such message, field by field."""
     rows: list[list[int]] = []
     for field, kind, value in fields(data):
         if kind != VARINT or not 1 <= field <= 3:

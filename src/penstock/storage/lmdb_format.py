@@ -20,10 +20,8 @@ CHECKSUM = 8  # bytes
 Check = Callable[[Any, int], int]
 
 
-def checksum_of(kind: str | None, path: str) -> Check | None:
+def checksum_of(kind: str, path: str) -> Check:
     """Return the function that computes a checksum. xxh3 runs at the speed of memory, crc32 at a third of it."""
-    if kind is None:
-        return None
     if kind == "crc32":
         return lambda data, index: zlib.crc32(data, index & 0xFFFFFFFF)
     if kind == "xxh3":

@@ -69,7 +69,8 @@ class LmdbReader(Reader):
         self.tag = str(meta["tag"])
         self.copy = copy
         self.verify = verify
-        self.check = None if verify == "never" else checksum_of(meta["checksum"], self.path)
+        kind = None if verify == "never" else meta["checksum"]
+        self.check = None if kind is None else checksum_of(kind, self.path)
         self.tail = CHECKSUM if meta["checksum"] is not None else 0
         strings = meta["values"] != "bytes" and meta["schema"] == ["b"]
         self.head = len(STRING) if strings else 0  # bytes before each byte string, which nobody need decode

@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
@@ -17,6 +16,7 @@ import numpy as np
 
 from penstock.errors import ArgumentTypeError, StoreError
 from penstock.graph.checking import choice, short
+from penstock.graph.context import teach_malloc
 from penstock.graph.storing import Recorder, require
 from penstock.storage.lmdb_format import (
     CHECKSUM,
@@ -63,7 +63,8 @@ class LmdbRecorder(Recorder):
         self.ordered = append
         self.closing = close
         self.library = require("lmdb", "lmdb", settings.where)
-        self.check = checksum_of(settings.kind, settings.where)
+        teach_malloc()  # else what a transaction took is given back to the system, and costs its page faults again
+        self.check = checksum_of(settings.kind or preferred(), settings.where)  # also of content, for the tag
         self.batch: list[tuple[bytes, bytes]] = []
         self.nbytes = 0
         self.written = monotonic()
@@ -76,12 +77,10 @@ class LmdbRecorder(Recorder):
         data = self.encoded(item)
         if key is not None or at.named:
             self.name(key)
-        if self.check is not None:
-            tail = self.check(data, at.count).to_bytes(CHECKSUM, "little")
-            self.content.update(tail)
+        tail = self.check(data, at.count).to_bytes(CHECKSUM, "little")
+        self.content.update(tail)
+        if at.kind is not None:
             data += tail
-        else:
-            self.content.update(zlib.crc32(data, at.count & 0xFFFFFFFF).to_bytes(4, "little"))
         self.batch.append((at.count.to_bytes(8, "big"), data))
         at.count += 1
         self.nbytes += len(data)

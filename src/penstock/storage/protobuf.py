@@ -57,13 +57,22 @@ def varints(data: memoryview) -> NDArray[np.int64]:
         return np.array(found, np.int64)
     content = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(content < 0x80) + 1
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+    if not len(ends) or ends[-1] != len(content):
+        raise ValueError("a number has no end")
+    if len(ends) == len(content):
+        return content.astype(np.int64)
+    return numbers_at(content, np.concatenate([[0], ends[:-1]]), ends)
+
+
+def numbers_at(content: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the whole numbers that stand between some places."""
     sizes = ends - starts
-    if not len(ends) or ends[-1] != len(content) or sizes.max() > 10:
+    most = int(sizes.max(initial=0))
+    if most > 10:
         raise ValueError("a number has no end")
     values = (content[starts] & 0x7F).astype(np.uint64)
     left = np.flatnonzero(sizes > 1)  # fewer and fewer: most numbers are short
-    for k in range(1, int(sizes.max())):
+    for k in range(1, most):
         values[left] |= (content[starts[left] + k] & np.uint8(0x7F)).astype(np.uint64) << np.uint64(7 * k)
         left = left[sizes[left] > k + 1]
     signed: np.ndarray[tuple[Any, ...], np.dtype[np.int64]] = values.view(np.int64)

@@ -20,7 +20,7 @@ from penstock.graph.amounts import nbytes_of, said
 from penstock.graph.checking import short, whole
 from penstock.graph.storing import Format, Reader, Tape, require
 from penstock.storage.patterns import expanded, joined
-from penstock.storage.remote_folder import Arriving, Folder
+from penstock.storage.remote_folder import Arriving, Folder, touch
 
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 PATIENCE = 100  # times that an object may vanish before it is read
@@ -108,12 +108,12 @@ class Remote:
         folder = self.folder
         path = folder.place(url, version)
         with contextlib.suppress(FileNotFoundError):
-            os.utime(path)
+            touch(path)
             return path
         folder.prepare()
         with folder.fetching(path):
             with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
+                touch(path)
                 return path
             self.patiently(url, lambda url: self.once(url, path))
         return path

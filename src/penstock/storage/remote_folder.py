@@ -1,6 +1,6 @@
 """The folder on the local disk in which remote objects are kept: bounded, shared by processes, safe against kills.
 
-    objects/<hash>-<name>     an object, whole; its time says when it was used last
+    objects/<hash>-<name>     an object, whole; its time of access says when it was used last
     partial/<random>.data     one being fetched
     partial/<random>          how many bytes that takes, or will take; locked while its writer lives
     locks/<number>            whoever fetches an object holds the lock of its hash; others wait, and find it
@@ -20,10 +20,11 @@ import hashlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 
 from penstock.graph.amounts import said
-from penstock.graph.storing import flush
+from penstock.graph.writing import flush
 
 STRIPES = 1024  # locks of objects being fetched
 DATA = ".data"
@@ -64,7 +65,7 @@ class Folder:
             yield Arriving(self, fd, partial)
             flush(partial)
             os.rename(partial, path)
-            os.utime(path)
+            touch(path)
         finally:
             remove(partial)
             remove(claim)
@@ -91,7 +92,7 @@ class Folder:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     status = entry.stat()
-                    found.append((status.st_mtime_ns, status.st_size, entry.path))
+                    found.append((status.st_atime_ns, status.st_size, entry.path))
                     used += status.st_size
         if used + wanted <= self.limit:
             return used
@@ -163,6 +164,15 @@ def claimed(path: str) -> int:
         return number_in(fd)
     finally:
         os.close(fd)
+
+
+def touch(path: str) -> None:
+    """Note that an object is used now.
+
+    Its time of change stays what it is for all: an object of this name has one content, also when it comes again, and
+    readers and the indexes beside it would take another time for another content.
+    """
+    os.utime(path, ns=(time.time_ns(), 0))
 
 
 def remove(path: str) -> None:

@@ -19,6 +19,7 @@ from penstock.graph.checking import choice, flag, short
 from penstock.graph.storing import Format, Reader, Tape
 from penstock.storage import patterns
 from penstock.storage.extensions import Extensions
+from penstock.storage.kept_index import WAYS, without
 from penstock.storage.tar_index import index_of
 from penstock.storage.tar_members import BLOCK, Archive
 from penstock.storage.tar_reading import Fields, TarReader, TarTape, packing
@@ -75,12 +76,12 @@ def open_tar(  # noqa: PLR0913  each is one thing that users of archives want to
     if stream is not None:
         flag(stream, where, "stream")
     flag(trust_pickle, where, "trust_pickle")
-    choice(index, ("auto", "beside", "memory"), where, "index")
+    choice(index, WAYS, where, "index")
     choice(truncated, ("refuse", "keep"), where, "truncated")
     keep = truncated == "keep"
     known = Fields(checked_fields(fields, where), Extensions(decode, copy, trust_pickle=trust_pickle, where=where))
     try:
-        paths = [file for found in patterns.files(path) for file in shards(found)]
+        paths = [file for found in without(patterns.files(path)) for file in shards(found)]
         packed = [file for file in paths if packing(file) is not None] if stream is not True else []
         if packed and stream is False:
             raise ArgumentError(f"{where}: {packed[0]} is compressed, so it has no positions. Unpack it: gunzip.")

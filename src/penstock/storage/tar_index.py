@@ -4,47 +4,29 @@
     kinds            each record's row of ``layouts``: the     ends      where each record's key ends in ``text``
                      extensions of its members
 
-An index of many members is kept beside its archive, as ``<archive>.index``, because to build one takes some seconds a
-million, in every process. It belongs to an archive of one size and one time of its last change, and is built anew for
-any other; it has a checksum, and its numbers are compared with the archive before they are followed.
+An index of many members is kept beside its archive (``kept_index``). Its numbers are compared with the archive before
+they are followed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
-import os
-import tempfile
-import zlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import StoreError
 from penstock.graph.storing import sampled
+from penstock.storage import kept_index
+from penstock.storage.kept_index import Stamp, stamp
 from penstock.storage.tar_members import Archive, Member, Truncated, text_of
 
 Vector = NDArray[np.int64]
 
 MARK = b"penstock tar index 1\n"
-MANY = 20_000  # members from which on an index is kept
-FIXED = len(MARK) + 4 + 8  # the mark, a checksum of all that follows, the length of the description
-
-
-class Stamp(NamedTuple):
-    """What tells a file from a changed one: its size, and the time of its last change in nanoseconds."""
-
-    size: int
-    changed: int
-
-
-def stamp(file: int | str) -> Stamp:
-    """Return a file's stamp."""
-    status = os.stat(file)
-    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -193,45 +175,18 @@ def index_of(path: str, how: str, *, keep: bool) -> Index:
     """
     if how == "memory":
         return build(path, keep=keep)
-    beside = f"{path}.index"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return load(beside, stamp(path))
+        return load(kept_index.beside(path), stamp(path))
     index = build(path, keep=keep)
-    if not keep and (how == "beside" or len(index.starts) >= MANY):
-        try:
-            save(index, beside)
-        except OSError as error:
-            if how == "beside":
-                raise StoreError(f"the index of {path} cannot be written: {error}.") from error
+    if not keep:
+        kept_index.keep(path, how, len(index.starts), lambda beside: save(index, beside))
     return index
 
 
 def save(index: Index, path: str) -> None:
-    """Write an index; it appears whole, or not at all."""
-    fields = {
-        "stamp": index.stamp,
-        "tag": index.tag,
-        "layouts": index.layouts,
-        "lengths": [len(array) for array in index.arrays],
-    }
-    said = json.dumps(fields).encode()
-    said += b" " * (-(FIXED + len(said)) % 8)  # numbers lie where they can be read in place
-    body = [len(said).to_bytes(8, "little"), said, *[array.tobytes() for array in index.arrays]]
-    check = 0
-    for part in body:
-        check = zlib.crc32(part, check)
-    folder, name = os.path.split(path)
-    handle, made = tempfile.mkstemp(".partial", f".{name}.", folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(MARK + check.to_bytes(4, "little"))
-            for part in body:
-                file.write(part)
-        os.chmod(made, 0o644)
-        os.replace(made, path)
-    except BaseException:
-        os.unlink(made)
-        raise
+    """Write an index."""
+    fields = {"tag": index.tag, "layouts": index.layouts}
+    kept_index.save(path, MARK, fields, index.arrays, index.stamp)
 
 
 def load(path: str, wanted: Stamp) -> Index:
@@ -240,20 +195,7 @@ def load(path: str, wanted: Stamp) -> Index:
     Raises:
         OSError, ValueError, KeyError, TypeError: there is none, or it does not belong to the archive.
     """
-    with open(path, "rb") as file:
-        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    mark = len(MARK)
-    if memory[:mark] != MARK or zlib.crc32(memory[mark + 4 :]) != int.from_bytes(memory[mark : mark + 4], "little"):
-        raise ValueError("no index, or a damaged one")
-    at = FIXED + int.from_bytes(memory[mark + 4 : FIXED], "little")
-    said = json.loads(bytes(memory[FIXED:at]))
-    if Stamp(*said["stamp"]) != wanted:
-        raise ValueError("an index of another archive")
-    arrays: list[Any] = []
-    for length, dtype in zip(said["lengths"], ("<i8", "<i8", "<i8", "<i8", "<i4", "u1"), strict=True):
-        array = np.frombuffer(memory, dtype, length, at) if length else np.empty(0, dtype)
-        arrays.append(array)
-        at += array.nbytes
+    said, arrays = kept_index.load(path, MARK, ("<i8", "<i8", "<i8", "<i8", "<i4", "u1"), wanted)
     layouts = [tuple(map(str, layout)) for layout in said["layouts"]]
     index = Index(wanted, str(said["tag"]), layouts, *arrays)
     check(index)

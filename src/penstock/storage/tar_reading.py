@@ -20,7 +20,8 @@ import numpy as np
 from penstock.errors import CorruptRecord, StateError, StoreError
 from penstock.graph.storing import Reader, Tape, sampled
 from penstock.storage.extensions import Decoder, Extensions
-from penstock.storage.tar_index import Index, Stamp, Vector, cut, split, stamp
+from penstock.storage.kept_index import Stamp, stamp
+from penstock.storage.tar_index import Index, Vector, cut, split
 from penstock.storage.tar_members import Archive, Buffer, Member, Truncated, text_of
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
     length, 8 bytes ┊ crc32c of the length, 4 ┊ data ┊ crc32c of the data, 4      … and so on, little-endian, masked
 
-Such a file has no index. Opening hops from length to length and keeps the places, 8 bytes a record: that is the price
-of random access. The checksums of lengths are compared then, all at once; those of data when a record is read. A file
-that ends where a record ends is whole as far as anybody can tell.
+Such a file has no index. The first opening hops from length to length for the places of the records, 8 bytes each, and
+keeps those of many beside the file (``kept_index``). The checksums of lengths are compared then, all at once; those of
+data when a record is read. A file that ends where a record ends is whole as far as anybody can tell.
 
 A file in gzip has no places to hop to: it is a Stream, and resuming unpacks it from the front.
 """
@@ -15,33 +15,30 @@ import gzip
 import os
 import struct
 import zlib
-from array import array
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from penstock.errors import ArgumentTypeError, CorruptRecord, StoreError
 from penstock.graph.checking import choice, flag, short
 from penstock.graph.storing import Format, Reader, Recorder, Tape, require, sampled
+from penstock.storage import kept_index
 from penstock.storage.shards import Kept, Sharded, mapped, shards_of
 from penstock.storage.tfrecord_example import decode_example, encode_example, kinds_of
+from penstock.storage.tfrecord_places import HEAD, LENGTH, MASK, TAIL, Places, begins, places_of
 
-LENGTH = struct.Struct("<Q")
 CHECK = struct.Struct("<I")
-HEAD, TAIL = 12, 4  # bytes around a record's data
-MASK = 0xA282EAD8
 MOST = 1 << 31  # bytes of a record in a packed file: the most that a protocol buffer may have
 PIECE = 1 << 20  # bytes that are unpacked at once
-TOGETHER = 1 << 16  # lengths that are compared at once
 VALUES = ("bytes", "example", "sequence_example")
 SHARDS = 48  # bits of a position that say where in a file it is; those above say in which
 GZIP = b"\x1f\x8b"
 
 
-def open_tfrecord(path: str, *, values: str = "bytes", verify: str = "first", copy: bool = True) -> Reader | Tape:
+def open_tfrecord(
+    path: str, *, values: str = "bytes", verify: str = "first", copy: bool = True, index: str = "auto"
+) -> Reader | Tape:
     """Open a TFRecord file.
 
     Args:
@@ -52,6 +49,9 @@ def open_tfrecord(path: str, *, values: str = "bytes", verify: str = "first", co
         verify: when checksums of data are compared: on the ``"first"`` reading of each record in a process,
             ``"always"``, or ``"never"``.
         copy: whether ``"bytes"`` are ``bytes``; else they are read-only arrays of uint8 that view the mapped file.
+        index: ``"auto"``: where the records lie is kept beside a file of 20,000 and more, as ``<file>.index``, where
+            that is possible; ``"beside"``: beside any, or it is an error; ``"memory"``: it is neither looked for nor
+            kept. A file in gzip has none.
 
     Raises:
         StoreError: it is no such file, or truncated within a record; says which.
@@ -61,15 +61,18 @@ def open_tfrecord(path: str, *, values: str = "bytes", verify: str = "first", co
     choice(values, VALUES, where, "values")
     choice(verify, ("first", "always", "never"), where, "verify")
     flag(copy, where, "copy")
+    choice(index, kept_index.WAYS, where, "index")
     crc = None if verify == "never" else crc32c(f'{where} (or say verify="never")')
     decode = decoder_of(values, copy=copy)
-    shards = shards_of(path)
+    shards = kept_index.without(shards_of(path))
     packed = [is_packed(shard) for shard in shards]
     if any(packed):
         if not all(packed):
             raise StoreError(f"{where}: some of the files are in gzip, and others are not. Open them one by one.")
         return GzipTape(path, shards, decode, crc)
-    return TfrecordReader(path, shards, decode, crc, once=verify == "first")
+    return TfrecordReader(
+        [places_of(shard, index) for shard in shards], path, shards, decode, crc, once=verify == "first"
+    )
 
 
 def is_packed(path: str) -> bool:
@@ -101,37 +104,12 @@ def crc32c(purpose: str) -> Callable[[Any], int]:
     return masked
 
 
-@cache
-def table() -> NDArray[np.uint32]:
-    """Return what each byte does to a crc32c."""
-    values: Any = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        values = (values >> 1) ^ (np.uint32(0x82F63B78) * (values & 1))
-    return np.asarray(values, np.uint32)
-
-
-def checks_of(lengths: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Return the checksums of many lengths at once; for eight bytes no library is needed."""
-    crc: Any = np.full(len(lengths), 0xFFFFFFFF, np.uint32)
-    for column in lengths.astype("<u8").view(np.uint8).reshape(-1, 8).T:
-        crc = table()[(crc ^ column) & 0xFF] ^ (crc >> 8)
-    crc = ~crc
-    return np.asarray(((crc >> 15) | (crc << 17)) + np.uint32(MASK), np.uint32)
-
-
-def begins(head: bytes) -> bool:
-    """Tell whether these are a length and its checksum."""
-    if len(head) < HEAD:
-        return False
-    length, check = struct.unpack("<QI", head)
-    return bool(checks_of(np.array([length], np.uint64))[0] == check)
-
-
 class TfrecordReader(Sharded):
     """Files that are mapped, and the place of each record."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  where the records are, and what becomes of them
         self,
+        places: list[Places],
         path: str,
         shards: list[str],
         decode: Callable[[Any], Any],
@@ -142,16 +120,10 @@ class TfrecordReader(Sharded):
         self.decode = decode
         self.crc = crc
         self.once = once
-        self.starts: list[NDArray[np.int64]] = []
-        """For each shard where each record begins, and its end."""
-        check = 0
-        for shard in shards:
-            memory = mapped(shard)
-            starts = np.frombuffer(places(shard, memory), np.int64)
-            check = zlib.crc32(starts.data, zlib.crc32(pieces(memory, starts[1:] - TAIL, TAIL).data, check))
-            self.starts.append(starts)
+        self.starts = [found.starts for found in places]
         super().__init__(path, shards, [len(starts) - 1 for starts in self.starts])
-        self.tag = f"{check:08x}"  # of all lengths and all checksums of data
+        checks = b"".join(found.check.to_bytes(4, "little") for found in places)
+        self.tag = f"{places[0].check if len(places) == 1 else zlib.crc32(checks):08x}"
         self.fresh = [np.full(len(starts) - 1, crc is not None) for starts in self.starts]
         self.maps = Kept(lambda shard: mapped(shards[shard], int(self.starts[shard][-1])))
 
@@ -186,46 +158,6 @@ class TfrecordReader(Sharded):
 
     def close(self) -> None:
         """Do nothing: a map goes with the last view of it."""
-
-
-def places(path: str, memory: memoryview) -> array[int]:
-    """Return where each record begins, and the end of the file.
-
-    Raises:
-        StoreError: a length was changed, or the file ends within a record.
-    """
-    size, at = len(memory), 0
-    starts = array("q", [0])
-    add, unpack = starts.append, LENGTH.unpack_from
-    while size - at >= HEAD + TAIL:
-        at += unpack(memory, at)[0] + HEAD + TAIL
-        if at > size:
-            break
-        add(at)
-    refuse_changed(path, memory, np.array(starts if at != starts[-1] else starts[:-1], np.int64))
-    if at != size:
-        left = size - starts[-1]
-        raise StoreError(f"{path} is truncated: of record {len(starts) - 1} it has {left} bytes only.")
-    return starts
-
-
-def pieces(memory: memoryview, starts: NDArray[np.int64], size: int) -> NDArray[Any]:
-    """Return a few bytes from each of many places."""
-    if not len(starts):
-        return np.empty(0, np.uint8)
-    windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(memory, np.uint8), size)
-    return windows[starts].reshape(-1)
-
-
-def refuse_changed(path: str, memory: memoryview, starts: NDArray[np.int64]) -> None:
-    """Compare all lengths with their checksums."""
-    for first in range(0, len(starts), TOGETHER):
-        heads = pieces(memory, starts[first : first + TOGETHER], HEAD).view([("length", "<u8"), ("check", "<u4")])
-        wrong = np.flatnonzero(checks_of(heads["length"]) != heads["check"])
-        if len(wrong):
-            number = first + int(wrong[0])
-            what = "is corrupt" if number else "is no TFRecord file, or corrupt"
-            raise StoreError(f"{path} {what}: the length of record {number} differs from its checksum.")
 
 
 class GzipTape(Tape):
