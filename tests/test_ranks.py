@@ -17,7 +17,7 @@ def environment(monkeypatch):
     for _, rank, world in VARIABLES:
         monkeypatch.delenv(rank, raising=False)
         monkeypatch.delenv(world, raising=False)
-    for module in ("jax", "torch.distributed"):
+    for module in ("jax", "torch.distributed", "ray.train"):
         monkeypatch.delitem(sys.modules, module, raising=False)
 
     def let(**variables):
@@ -37,6 +37,20 @@ def test_each_launcher(environment, rank, world):
     """What torchrun, Open MPI and Slurm set is found."""
     environment(**{rank: "3", world: "8"})
     assert ps.rank_and_world() == (3, 8)
+
+
+def test_ray_train(environment, monkeypatch):
+    """In a training function of Ray Train it is asked, before what started Ray; elsewhere it knows nothing."""
+    environment(SLURM_PROCID="0", SLURM_NTASKS="2")
+    context = types.SimpleNamespace(get_world_rank=lambda: 5, get_world_size=lambda: 8)
+    monkeypatch.setitem(sys.modules, "ray.train", types.SimpleNamespace(get_context=lambda: context))
+    assert ps.rank_and_world() == (5, 8)
+
+    def outside():
+        raise RuntimeError("`get_context` cannot be used outside of a Ray Train training function")
+
+    monkeypatch.setattr(sys.modules["ray.train"], "get_context", outside)
+    assert ps.rank_and_world() == (0, 2)
 
 
 def test_the_innermost_launcher_is_asked(environment):

@@ -24,5 +24,7 @@ ORDER = (
     "serve_small",
     "serve_local",
     "mirror",
+    "ray",
+    "ray_images",
 )
 """The order in which a run of all claims tells them; others follow by name."""

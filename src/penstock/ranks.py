@@ -18,9 +18,10 @@ VARIABLES = (
 def rank_and_world() -> tuple[int, int]:
     """Return this process's rank and the world size: what ``shard="auto"`` reads; ``(0, 1)`` where nobody says.
 
-    Asked in this order: ``torch.distributed``, where it is initialised; the variables of torchrun (``RANK``,
-    ``WORLD_SIZE``), Open MPI (``OMPI_COMM_WORLD_RANK``, ``OMPI_COMM_WORLD_SIZE``) and Slurm (``SLURM_PROCID``,
-    ``SLURM_NTASKS``); JAX, where it was imported before. Neither torch nor JAX is imported for it.
+    Asked in this order: ``torch.distributed``, where it is initialised; Ray Train, in a training function; the
+    variables of torchrun (``RANK``, ``WORLD_SIZE``), Open MPI (``OMPI_COMM_WORLD_RANK``, ``OMPI_COMM_WORLD_SIZE``) and
+    Slurm (``SLURM_PROCID``, ``SLURM_NTASKS``); JAX, where it was imported before. None of the libraries is imported for
+    it.
 
     Slurm sets its variables also for a batch script itself: a program of several tasks that the script starts without
     ``srun`` is one process and must say ``shard=(0, 1)``.
@@ -36,6 +37,9 @@ def rank_and_world() -> tuple[int, int]:
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank()), int(distributed.get_world_size())
+    trained = of_ray_train()
+    if trained is not None:
+        return trained
     for who, rank, world in VARIABLES:
         if rank in os.environ or world in os.environ:
             return read(who, rank, world)
@@ -43,6 +47,19 @@ def rank_and_world() -> tuple[int, int]:
     if jax is not None:
         return int(jax.process_index()), int(jax.process_count())
     return 0, 1
+
+
+def of_ray_train() -> tuple[int, int] | None:
+    """Return the numbers of a training function of Ray Train, or None where this is none."""
+    train = sys.modules.get("ray.train")
+    if train is None:
+        return None
+    try:
+        context = train.get_context()
+        rank, world = context.get_world_rank(), context.get_world_size()
+    except RuntimeError:  # what it says outside of such a function
+        return None
+    return None if rank is None or world is None else (int(rank), int(world))
 
 
 def read(who: str, rank: str, world: str) -> tuple[int, int]:

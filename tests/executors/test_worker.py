@@ -36,7 +36,9 @@ def test_items_before_the_one_that_cannot_be_sent(fd):
     """Of an outcome with an item that cannot be sent, those before it are kept, and the error names it."""
     arena = Arena(fd, SIZE)
     outcome = Outcome(1, [np.ones(50_000), 2, threading.Lock(), 4], None, None, 0.1)
-    found = w.sendable(outcome, Ticket(1, 0, 0, 40, 44), TypeError("cannot pickle"), arena)
+    found = w.sendable(
+        outcome, Ticket(1, 0, 0, 40, 44), TypeError("cannot pickle"), lambda item: w.release(pack(item, arena), arena)
+    )
     assert same(list(found.items), [np.ones(50_000), 2])
     assert "item 42" in "\n".join(found.error.__notes__)
     assert not arena.map.flags.any()
@@ -47,7 +49,12 @@ def test_elements_before_the_one_that_cannot_be_sent(fd):
     arena = Arena(fd, SIZE)
     places = tuple(Place(k) for k in (100, 103, 104))
     outcome = Outcome(1, [1, 2, 3, threading.Lock(), 5], [2, 2, 1], None, 0.1)
-    found = w.sendable(outcome, Ticket(1, 0, 0, 0, 0, (0, 0, 0), places), TypeError("cannot pickle"), arena)
+    found = w.sendable(
+        outcome,
+        Ticket(1, 0, 0, 0, 0, (0, 0, 0), places),
+        TypeError("cannot pickle"),
+        lambda item: w.release(pack(item, arena), arena),
+    )
     assert list(found.items) == [1, 2]
     assert found.counts == [2]
     assert "item 103" in "\n".join(found.error.__notes__)

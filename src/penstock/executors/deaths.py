@@ -42,7 +42,7 @@ class Deaths:
         """Forget all tickets."""
         self.strikes.clear()
 
-    def add(self, status: int, *, ready: bool) -> WorkerNotStarted | None:
+    def add(self, status: int, *, ready: bool, words: str = "") -> WorkerNotStarted | None:
         """Count a death; return an error where there have been too many before any work."""
         self.count += 1
         if ready:
@@ -53,20 +53,21 @@ class Deaths:
         if self.unready - self.felled < PATIENCE and self.felled < HOPELESS + 2 * self.workers:
             return None
         return WorkerNotStarted(
-            f"{self.unready} workers in a row ended ({reason(status)}) before they were ready to work. "
+            f"{self.unready} workers in a row ended ({words or reason(status)}) before they were ready to work. "
             "What they printed stands above; look at what is imported by the functions of the pipeline."
         )
 
-    def strike(self, ticket: Ticket, item: tuple[int, int] | None, status: int) -> Outcome | None:
+    def strike(self, ticket: Ticket, item: tuple[int, int] | None, status: int, words: str = "") -> Outcome | None:
         """Count a death at a ticket; return its outcome where that was one too many.
 
         A ticket of many positions is tried again one by one, which harms nobody; of one position, the item is named.
+        ``words`` say how the worker ended, where the status does not.
         """
         deaths = self.strikes[ticket.number] = self.strikes.get(ticket.number, 0) + 1
         if deaths < self.forgiven(ticket, status):
             return None
         del self.strikes[ticket.number]
-        error = Split() if ticket.size > 1 else self.error(ticket, item, status, deaths)
+        error = Split() if ticket.size > 1 else self.error(ticket, item, words or reason(status), deaths)
         return Outcome(ticket.number, [], None, error, 0.0)
 
     def forgiven(self, ticket: Ticket, status: int) -> int:
@@ -75,7 +76,7 @@ class Deaths:
             return OWN_FAULT
         return min(KILLED + self.innocent + len(self.strikes) - 1, HOPELESS)
 
-    def error(self, ticket: Ticket, item: tuple[int, int] | None, status: int, deaths: int) -> WorkerDied:
+    def error(self, ticket: Ticket, item: tuple[int, int] | None, words: str, deaths: int) -> WorkerDied:
         """Return the error that names an item which ends its workers."""
         if ticket.elements is not None:
             node, index = ticket.node, ticket.places[0].position
@@ -84,7 +85,7 @@ class Deaths:
         step = self.plan.nodes[node]
         error = WorkerDied(
             f"item {index} of {step.label()}, epoch {ticket.epoch}, ended {deaths} worker processes, one after the "
-            f"other: {reason(status)}."
+            f"other: {words.rstrip('.')}."
         )
         error.add_note(f"penstock: {step.label()} was written at {step.site}")
         return error

@@ -14,11 +14,13 @@ import pickle
 import signal
 import struct
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from penstock.graph.execution import Ticket
+from penstock.graph.policy import Skipped
+from penstock.transport.failure import unpack_error
 from penstock.transport.frame import Extent, Packed
 from penstock.transport.reducing import by_value
 from penstock.transport.slab import Arena, Borrowed, Root, address
@@ -42,6 +44,7 @@ IDLE = -1
 ASK, STACK = signal.SIGUSR2, signal.SIGUSR1
 
 MESSAGE = 1 << 17
+SKIPPED_ERROR = Skipped._fields.index("error")
 
 
 class Sent(NamedTuple):
@@ -57,12 +60,7 @@ def address_ticket(ticket: Ticket, parcels: Arena) -> Sent:
     """Return a ticket as a message. Elements are pickled by value where a worker could not find their class."""
     kind, offset, payload, parcel, check = POSITIONS, 0, b"", None, 0
     if ticket.elements is not None:
-        try:
-            payload = by_value((ticket.elements, ticket.places))
-        except Exception as error:
-            place = ticket.places[0].position
-            error.add_note(f"penstock: item {place} of the stream cannot be sent to a worker process")
-            raise
+        payload = pickled_elements(ticket)
         kind = ELEMENTS
         if len(payload) > INLINE:
             kind = ELEMENTS_ASIDE
@@ -96,6 +94,31 @@ def open_ticket(message: memoryview, parcels: Borrowed) -> tuple[Ticket | None, 
             return None, False
     elements, places = pickle.loads(payload)  # noqa: S301  from the process that started us
     return Ticket(number, epoch, node, start, stop, elements, places), bool(kind & CAREFUL)
+
+
+def pickled_elements(ticket: Ticket) -> bytes:
+    """Return a ticket's elements as bytes, by value where a worker could not find their class."""
+    try:
+        return by_value((ticket.elements, ticket.places))
+    except Exception as error:
+        place = ticket.places[0].position
+        error.add_note(f"penstock: item {place} of the stream cannot be sent to a worker process")
+        raise
+
+
+def open_body(body: tuple[Any, ...]) -> tuple[Any, Any, BaseException | None, list[Skipped]]:
+    """Return the items, counts, error and omissions of an outcome that has come."""
+    items, counts, failure, left_out = body
+    skips = [Skipped(*s)._replace(error=unpack_error(s[SKIPPED_ERROR])) for s in left_out]
+    return items, counts, None if failure is None else unpack_error(failure), skips
+
+
+def unreadable(error: Exception, ticket: Ticket) -> Exception:
+    """Return an error of rebuilding items, with what they are."""
+    error.add_note("penstock: what a worker process sent cannot be rebuilt in the trainer")
+    index = ticket.start if ticket.elements is None else ticket.places[0].position
+    error.add_note(f"penstock: item {index}, epoch {ticket.epoch}")
+    return error
 
 
 class Answer(NamedTuple):

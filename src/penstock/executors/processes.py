@@ -30,16 +30,12 @@ from penstock.errors import ClosedError, UnsupportedPlatform, WorkerError, Worke
 from penstock.executors import messages as m
 from penstock.executors.crew import ENDING, Crew, Slot, tell
 from penstock.executors.deaths import Deaths
-from penstock.executors.messages import Sent, address_ticket, careful, open_answer
+from penstock.executors.messages import Sent, address_ticket, careful, open_answer, open_body, unreadable
 from penstock.executors.nursery import STATUS
 from penstock.executors.patience import Patience
 from penstock.graph.checking import function, whole
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
-from penstock.graph.policy import Skipped
-from penstock.transport.failure import unpack_error
 from penstock.transport.frame import unpack
-
-SKIPPED_ERROR = Skipped._fields.index("error")
 
 
 @dataclass(frozen=True)
@@ -219,11 +215,8 @@ class ProcessSession(Session):
             self.give_way(slot, bytes(answer.payload).decode(errors="replace"))
         sent = self.sent.pop(answer.number, None)
         try:
-            items, counts, failure, left_out = unpack(
-                answer.payload, answer.extents, slot.arena, spilled=answer.kind == m.SPILLED
-            )
-            skips = [Skipped(*s)._replace(error=unpack_error(s[SKIPPED_ERROR])) for s in left_out]
-            error = None if failure is None else unpack_error(failure)
+            body = unpack(answer.payload, answer.extents, slot.arena, spilled=answer.kind == m.SPILLED)
+            items, counts, error, skips = open_body(body)
         except Exception as problem:  # noqa: BLE001  a user's class that cannot be rebuilt here
             if sent is None:
                 return True
@@ -328,11 +321,3 @@ class ProcessSession(Session):
             self.crew.close()
             self.sent.clear()
             self.finished.clear()
-
-
-def unreadable(error: Exception, ticket: Ticket) -> Exception:
-    """Return an error of rebuilding items, with what they are."""
-    error.add_note("penstock: what a worker process sent cannot be rebuilt in the trainer")
-    index = ticket.start if ticket.elements is None else ticket.places[0].position
-    error.add_note(f"penstock: item {index}, epoch {ticket.epoch}")
-    return error

@@ -18,9 +18,9 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -49,6 +49,7 @@ from penstock.transport.frame import Extent, Packed, pack
 from penstock.transport.shipment import unship
 from penstock.transport.slab import Arena, Borrowed, address
 
+T = TypeVar("T")
 NEVER = 1 << 62  # a start that is not yet
 
 
@@ -140,6 +141,14 @@ class Desk:
         if item is not None:
             self.notes[NODE], self.notes[INDEX] = self.work.plan.nodes.index_of(item[0]), item[1]
 
+    def pack(self, value: Any) -> Packed:
+        """Encode a value into slabs."""
+        return pack(value, self.arena)
+
+    def try_out(self, item: Any) -> None:
+        """Encode an item for nobody; raise where that is not possible."""
+        release(pack(item, self.arena), self.arena)
+
     def serve(self) -> None:
         """Take, compute, answer, until the trainer closes its end."""
         careful = type("Careful", (CarefulReading,), {"notes": self.notes})
@@ -155,7 +164,7 @@ class Desk:
             notes[NUMBER] = ticket.number
             reading = careful if with_care else Reading
             outcome: Outcome | None = self.work.perform(ticket, reading, self.number, self.meter)
-            packed, seconds = encode(outcome, ticket, self.arena)  # type: ignore[arg-type]
+            packed, seconds = encode(outcome, ticket, self.pack, self.try_out)  # type: ignore[arg-type]
             number = ticket.number
             outcome = ticket = self.meter.at = None  # let go of the items
             packed = disentangled(packed, self.arena)
@@ -164,17 +173,26 @@ class Desk:
             notes[NUMBER] = IDLE
 
 
-def encode(outcome: Outcome, ticket: Ticket, arena: Arena) -> tuple[Packed, float]:
-    """Encode an outcome; where an item cannot travel, those before it and an error that names it."""
+def encode(
+    outcome: Outcome, ticket: Ticket, pack: Callable[[Any], T], try_out: Callable[[Any], object]
+) -> tuple[T, float]:
+    """Encode an outcome; where an item cannot travel, those before it and an error that names it.
+
+    Args:
+        outcome: what a ticket became.
+        ticket: the ticket.
+        pack: encodes a value, or raises.
+        try_out: raises where an item cannot be encoded, and leaves nothing.
+    """
     try:
-        return pack(body(outcome), arena), outcome.seconds
+        return pack(body(outcome)), outcome.seconds
     except Exception as error:  # noqa: BLE001
         problem = error
     try:
-        return pack(body(sendable(outcome, ticket, problem, arena)), arena), outcome.seconds
+        return pack(body(sendable(outcome, ticket, problem, try_out))), outcome.seconds
     except Exception as error:  # noqa: BLE001  no memory for the items before it either, say
         problem = error
-    return pack(body(outcome._replace(items=[], counts=None, error=problem, skips=[])), arena), outcome.seconds
+    return pack(body(outcome._replace(items=[], counts=None, error=problem, skips=[]))), outcome.seconds
 
 
 def body(outcome: Outcome) -> tuple[Any, ...]:
@@ -184,12 +202,12 @@ def body(outcome: Outcome) -> tuple[Any, ...]:
     return outcome.items, outcome.counts, error, skips
 
 
-def sendable(outcome: Outcome, ticket: Ticket, problem: Exception, arena: Arena) -> Outcome:
+def sendable(outcome: Outcome, ticket: Ticket, problem: Exception, try_out: Callable[[Any], object]) -> Outcome:
     """Return what can be sent of an outcome: the items before the first that cannot, and the reason."""
     good: list[Any] = []
     for item in outcome.items:
         try:
-            release(pack(item, arena), arena)
+            try_out(item)
         except Exception as error:  # noqa: BLE001
             problem = error
             break
