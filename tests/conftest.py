@@ -186,6 +186,7 @@ def _left(before: Holdings) -> list[str]:
     deadline = time.monotonic() + GRACE
     while left and time.monotonic() < deadline:
         gc.collect()
+        _retire_nursery()  # a loader that was garbage has left it only now
         _reap(before)
         left = Holdings.now().beyond(before)
         if left:
