@@ -82,7 +82,7 @@ class Epoch(Generic[T]):
         self._finished = False
         self._asked = False  # whether anybody has asked for an item: until then, nothing has moved
         self._lock = threading.RLock()  # threads may share an iteration: each item goes to one of them
-        self._afar = self._engine.executor.count > 0
+        self._bundles = False  # whether the cursor gives any
         self._watch.begin(loader.epoch, self._engine.tally)
         for before in [epoch for epoch in self._engine.omissions if epoch < loader.epoch]:
             del self._engine.omissions[before]
@@ -95,7 +95,7 @@ class Epoch(Generic[T]):
             cursor = self._cursor
             if cursor is None:
                 cursor = self._open()
-            elif self._afar:
+            elif self._bundles:
                 if length_hint(self.hand[0]):
                     raise StopIteration  # its turn
                 self._look_ahead(cursor)  # before an item is taken: an interruption here loses none
@@ -108,7 +108,7 @@ class Epoch(Generic[T]):
                 self._fail(error)
                 raise
             self._watch.taken(began, perf_counter())
-            if self._afar:
+            if self._bundles:
                 self.hand[0] = cursor.ready()
             return value
 
@@ -152,6 +152,7 @@ class Epoch(Generic[T]):
                 if position is None or isinstance(error, StateError):
                     raise
                 raise StateError(f"The state's position does not fit this pipeline: {short(position)}.") from error
+        self._bundles = type(self._cursor).ready is not Cursor.ready or self._engine.executor.count > 0
         return self._cursor
 
     def _prime(self) -> None:

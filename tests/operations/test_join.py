@@ -152,3 +152,10 @@ def test_different_rows_can_be_joined():
 def test_label(dataset, label):
     """A join is printed with its names and what was said beside them."""
     assert dataset.node.label() == label
+
+
+def test_positions_of_inputs_that_are_made_differently():
+    """A state of the second input is taken for good, though the first input's positions are made of other parts."""
+    streams = ps.concat(ps.range(0).map(lambda x: np.full(3, x)).pack(2, how="concat_split"), ps.range(3))
+    check_dataset(streams.map(lambda x: x))
+    check_dataset(ps.concat(ps.range(3).filter(bool), ps.range(3)).map(lambda x: x).filter(lambda x: x != 1).batch(2))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,6 +164,8 @@ class Account:
     def __init__(self, chain_: Chain, counts: Sequence[int] | None) -> None:
         self.chain = chain_
         self.counts = list(counts or [0] * len(chain_.guards))
+        if not all(type(count) is int for count in self.counts):
+            raise StateError(f"The state does not say how many items each policy left out: {short(self.counts)}.")
 
     def add(self, skipped: Skipped, tried: int) -> None:
         """Count an item that was left out; raise its error where the budget is spent."""
@@ -184,43 +187,62 @@ class Walk(Cursor):
     def __init__(self, node: Node, read: Reading, position: Position) -> None:
         self.node = node
         self.read = read
-        self.index: int = position or 0
+        self.behind: int = position or 0  # the index behind those at hand
+        self.items: Iterator[Any] = iter(())  # those at hand: a list's own, which knows how many it still has
+        self.counted = 0
         length = node.length()
         self.end = float("inf") if length is None else length
         self.together = 1 if all(n.pure for n in ordered(node)) else 0
-        self.items: Iterator[Any] = iter(())
 
     def __next__(self) -> Any:
         for value in self.items:
-            self.index += 1
             return value
-        index = self.index
+        index = self.behind
         if index >= self.end:
             raise StopIteration
-        value = self.several(index) if self.together else self.read.item(self.node, index)
-        self.index = index + 1
+        found = self.several(index) if self.together else None
+        if found is None:
+            value = self.read.item(self.node, index)
+            self.behind = index + 1
+            return value
+        items, behind = iter(found), index + len(found)
+        value = next(items)
+        self.items, self.behind = items, behind  # last, and at once: an interruption before loses nothing
         return value
 
     def advance(self) -> int:
         """Step over an item without computing it; return its index."""
-        index = self.index
+        index = self.behind
         if index >= self.end:
             raise StopIteration
-        self.index = index + 1
+        self.behind = index + 1
         return index
 
-    def several(self, index: int) -> Any:
-        """Compute items for a while; return the first."""
+    def several(self, index: int) -> list[Any] | None:
+        """Compute items for a while; None where one of them fails: it shall do so at its own place."""
         try:
-            items = self.read.gather(self.node, range(index, int(min(index + self.together, self.end))))
-        except Exception:  # noqa: BLE001  one of them fails: it shall do so at its own place
+            items = list(self.read.gather(self.node, range(index, int(min(index + self.together, self.end)))))
+        except Exception:  # noqa: BLE001
             self.together = 0
-            return self.read.item(self.node, index)
-        self.items = iter(items)
-        value = next(self.items)
+            return None
         if self.together == 1:
-            self.together = min(max(1, TOGETHER // (weight(value) + 64)), MOST)
-        return value
+            self.together = min(max(1, TOGETHER // (weight(items[0]) + 64)), MOST)
+        return items
+
+    def ready(self) -> Iterator[Any]:
+        """Return the items at hand."""
+        self.counted = self.index
+        return self.items
+
+    def flowed(self) -> int:
+        """Return how many of them were taken."""
+        before, self.counted = self.counted, self.index
+        return self.counted - before
+
+    @property
+    def index(self) -> int:
+        """The next index."""
+        return self.behind - length_hint(self.items)
 
     @property
     def place(self) -> Place:  # type: ignore[override]

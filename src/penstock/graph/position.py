@@ -134,18 +134,26 @@ def alike(position: Any, front: Any) -> bool:
     """Tell whether a position has a number, a list or a dict wherever the one at the front of the same step has one.
 
     What is None at the front is anything later. By then a list may be shorter or have more numbers, a dict other names;
-    and what resumes by itself adds what it says: ``[count, {"state": …}]``, where there was a count.
+    and what resumes by itself adds what it says: ``[count, {"state": …}]``, where there was a count. What lies within a
+    part may be an input's, which looks at it when it is started.
     """
-    if isinstance(position, list) and position and says_more(position[-1]):
-        return type(position[0]) is int
-    if isinstance(front, list):
-        more = position[len(front) :] if isinstance(position, list) else [None]
-        return all(type(number) is int for number in more) and all(map(alike, position, front))
-    if isinstance(front, dict):
-        if not isinstance(position, dict):
-            return False
-        return all(alike(position[name], front[name]) for name in front.keys() & position)
-    return front is None or (type(position) is int and position < LARGEST)
+    if not same_kind(position, front):
+        return False
+    if isinstance(position, list) and isinstance(front, list):
+        more = position[len(front) :]
+        return all(type(n) is int or says_more(n) for n in more) and all(map(same_kind, position, front))
+    if isinstance(position, dict) and isinstance(front, dict):
+        return all(same_kind(position[name], front[name]) for name in front.keys() & position)
+    return True
+
+
+def same_kind(part: Any, front: Any) -> bool:
+    """Tell whether a part of a position is what it is at the front: a number, a list or a dict."""
+    if isinstance(part, list) and part and says_more(part[-1]):
+        return type(part[0]) is int
+    if isinstance(front, (list, dict)):
+        return isinstance(part, list if isinstance(front, list) else dict)
+    return front is None or (type(part) is int and part < LARGEST)
 
 
 def says_more(part: Any) -> bool:
