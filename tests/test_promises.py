@@ -11,10 +11,11 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 import penstock as ps
+from penstock.errors import CollateError
 from penstock.graph.node import ordered
 from penstock.graph.reading import Plan, Reading
 from penstock.testing import Scrambled, same
@@ -425,6 +426,9 @@ def test_what_is_added_behind_changes_no_draw(dataset):
         return x
 
     longer = dataset.map(look).batch(3, collate=list)
-    list(itertools.islice(longer, 4))
+    try:
+        list(itertools.islice(longer, 4))
+    except CollateError:  # of items of a later epoch, which other inputs gave than in the first
+        reject()
     expected = list(itertools.islice(dataset, len(seen)))
     assert same(seen, expected)
