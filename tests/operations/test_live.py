@@ -197,6 +197,41 @@ def test_an_item_is_given_when_it_is_there(workers):
     assert answers == list(range(0, 100, 2))
 
 
+JOINED = {
+    "zip": lambda a, b: ps.zip(a, b).map(lambda pair: pair[0]),
+    "concat": ps.concat,
+    "interleave": ps.interleave,
+    "mix": lambda a, b: ps.mix({"a": a, "b": b}, weights={"a": 1, "b": 1}),
+    "repeat": lambda a, _: a.repeat(1),
+}
+
+
+@pytest.mark.parametrize("workers", [ps.Inline(), ps.Threads(2), Scrambled()], ids=repr)
+@pytest.mark.parametrize("name", JOINED)
+def test_joined_queues_give_what_is_there(name, workers):
+    """Nor does looking ahead wait where queues are joined: each question comes when the answer before is there."""
+    first, second = queue.Queue(), queue.Queue()
+    joined = JOINED[name](ps.queue(first), ps.queue(second)).map(double)
+    with joined.loader(workers=workers) as loader:
+        items = iter(loader)
+        for question in range(5):
+            first.put(question)
+            if name in {"zip", "interleave", "mix"}:
+                second.put(question)
+            if name in {"interleave", "mix"}:
+                assert next(items) == 2 * question
+            assert next(items) == 2 * question
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_leaving_joined_queues_never_hangs(name):
+    """A thread that waits for one of several queues is told when the loop is left."""
+    first, second = filled(1, 2), filled(1, 2)
+    joined = JOINED[name](ps.queue(first), ps.queue(second)).map(double).prefetch(3)
+    with joined.loader(workers=ps.Threads(2)) as loader:
+        assert list(itertools.islice(loader, 1)) == [2]
+
+
 @pytest.mark.parametrize(
     "behind", [lambda d: d.map(double), lambda d: d.map(double).prefetch(3)], ids=["map", "prefetch"]
 )

@@ -4,6 +4,7 @@ Walk      the cursor of a positional node
 Spread    the cursor of a chain of elementwise nodes: takes an element from below, spreads it, counts
 Chain     sends one element through elementwise steps, and follows the policies among them; workers use it, too
 Counting  what the cursors of sequential operations have in common
+Several   the same, of operations with several inputs
 Account   what a chain has left out, and whether that is within the budgets
 """
 
@@ -156,6 +157,41 @@ class Counting(Cursor):
     def close(self) -> None:
         """Close what is below."""
         self.below.close()
+
+
+class Several(Cursor):
+    """Reads several cursors, and counts what it delivers."""
+
+    below: list[Cursor]
+    count: int
+
+    @property
+    def place(self) -> Place:  # type: ignore[override]
+        """Where the item stands that came last."""
+        return Place(self.count - 1)
+
+    def exhausted(self) -> bool:
+        """Tell whether the work of all inputs has been handed out."""
+        return all(cursor.exhausted() for cursor in self.below)
+
+    def starved(self) -> bool:
+        """Tell whether any input must be waited for outside: its turn may be next."""
+        return any(cursor.starved() for cursor in self.below)
+
+    def interrupt(self) -> None:
+        """Let the inputs stop waiting."""
+        for cursor in self.below:
+            cursor.interrupt()
+
+    def prime(self) -> None:
+        """Let the work of all inputs begin."""
+        for cursor in self.below:
+            cursor.prime()
+
+    def close(self) -> None:
+        """Close the inputs."""
+        for cursor in self.below:
+            cursor.close()
 
 
 class Account:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError
 from penstock.graph.checking import choice, whole
-from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.cursors import Several
+from penstock.graph.node import Cursor, Node, operation
 from penstock.graph.reindexing import Piece, Reindexing, groups, picked
 
 if TYPE_CHECKING:
@@ -139,14 +140,13 @@ class Interleave(Reindexing):
         return f"interleave({', '.join(said)})"
 
 
-class Alternating(Cursor):
+class Alternating(Several):
     """Reads streams in turns.
 
     Its position is ``[items delivered, whose turn it is, how many items of this turn are gone, each one's position]``,
     and of those that have ended, which.
     """
 
-    count: int
     turn: int
     gone: int
 
@@ -178,26 +178,7 @@ class Alternating(Cursor):
             return value
         raise StopIteration
 
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.count - 1)
-
     def position(self) -> Position:
         """Return the count, the turn, every input's position, and which have ended."""
         where = [cursor.position() for cursor in self.below]
         return [self.count, self.turn, self.gone, where, sorted(self.ended)]
-
-    def exhausted(self) -> bool:
-        """Tell whether the work of all inputs has been handed out."""
-        return all(cursor.exhausted() for cursor in self.below)
-
-    def prime(self) -> None:
-        """Let the work of all inputs begin."""
-        for cursor in self.below:
-            cursor.prime()
-
-    def close(self) -> None:
-        """Close the inputs."""
-        for cursor in self.below:
-            cursor.close()

@@ -12,8 +12,9 @@ import numpy as np
 
 from penstock.errors import ArgumentError
 from penstock.graph.checking import flag, short
+from penstock.graph.cursors import Counting, Several
 from penstock.graph.items import Rows
-from penstock.graph.node import Cursor, Node, Place, check_writable, operation
+from penstock.graph.node import Cursor, Node, check_writable, operation
 from penstock.graph.reindexing import FEW, Piece, Reindexing, groups, picked, runs
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ class Zip(Node):
         return f"zip({', '.join([*(self.names or ()), *(['strict=True'] if self.strict else [])])})"
 
 
-class Zipping(Cursor):
+class Zipping(Several):
     """Reads streams side by side. Its position is ``[items delivered, each one's position]``."""
-
-    count: int
 
     def __init__(self, node: Zip, read: Reading, position: Position) -> None:
         self.node = node
@@ -123,19 +122,9 @@ class Zipping(Cursor):
                 text = f"input {first} ended after {self.count} items, input {number} did not"
                 raise ArgumentError(f"zip(strict=True): {text}.")
 
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.count - 1)
-
     def position(self) -> Position:
         """Return the count and every input's position."""
         return [self.count, self.after]
-
-    def close(self) -> None:
-        """Close the inputs."""
-        for cursor in self.below:
-            cursor.close()
 
 
 @operation
@@ -210,17 +199,16 @@ class Concat(Reindexing):
         return "concat()"
 
 
-class Chaining(Cursor):
+class Chaining(Counting):
     """Reads streams one after the other. Its position is ``[items delivered, number of the input, its position]``."""
 
-    count: int
     number: int
 
     def __init__(self, node: Concat, read: Reading, position: Position) -> None:
         self.inputs = node.inputs
         self.read = read
-        self.count, self.number, below = position or (0, 0, None)
-        self.below = read.start(self.inputs[self.number], below)
+        count, self.number, below = position or (0, 0, None)
+        super().__init__(read.start(self.inputs[self.number], below), count)
 
     def __next__(self) -> Any:
         while True:
@@ -236,15 +224,6 @@ class Chaining(Cursor):
             self.count += 1
             return value
 
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.count - 1)
-
     def position(self) -> Position:
         """Return the count, the input and its position."""
         return [self.count, self.number, self.below.position()]
-
-    def close(self) -> None:
-        """Close the input that is open."""
-        self.below.close()

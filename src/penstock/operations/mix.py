@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.errors import ArgumentError, ArgumentTypeError, StateError
 from penstock.graph.arranging import Draws
 from penstock.graph.checking import choice, digest, short
-from penstock.graph.node import Cursor, Node, Place, operation, ordered
+from penstock.graph.cursors import Several
+from penstock.graph.node import Cursor, Node, operation, ordered
 from penstock.graph.position import check_sum
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def check_shape(position: Position) -> bool:
     return True
 
 
-class Mixing(Cursor):
+class Mixing(Several):
     """Reads members in turn.
 
     Its position is ``{"count": items delivered, "check": of the weights, "turns": those of this phase, "members": …}``
@@ -201,7 +202,7 @@ class Mixing(Cursor):
         self.read = read
         self.given = position  # returned as it was given until an item is taken: members may have changed
         self.check = int.from_bytes(digest(repr((node.input_names, node.shares))), "big")
-        self.count: int = position["count"] if check_shape(position) else 0
+        self.count = position["count"] if check_shape(position) else 0
         numbers = range(len(node.inputs))
         nodes = read.plan.nodes
         words = read.plan.words
@@ -304,11 +305,6 @@ class Mixing(Cursor):
         self.rounds[number] += 1
         self.below[number] = node.within(self.read, self.rounds[number]).start(node.inputs[number], None)
 
-    @property
-    def place(self) -> Place:  # type: ignore[override]
-        """Where the item stands that came last."""
-        return Place(self.count - 1)
-
     def position(self) -> Position:
         """Return the counts, and each member's position by name."""
         if self.given is not None or not self.count:
@@ -318,17 +314,3 @@ class Mixing(Cursor):
             for k, name in enumerate(self.node.input_names)
         }
         return {"count": self.count, "check": self.check, "turns": list(self.turns.counts), "members": members}
-
-    def exhausted(self) -> bool:
-        """Tell whether the members' work has been handed out."""
-        return all(cursor.exhausted() for cursor in self.below)
-
-    def prime(self) -> None:
-        """Let the members' work begin."""
-        for cursor in self.below:
-            cursor.prime()
-
-    def close(self) -> None:
-        """Close the members."""
-        for cursor in self.below:
-            cursor.close()

@@ -139,6 +139,15 @@ class Repeating(Cursor):
         """Return the count, the round and the position in it."""
         return [self.count, self.number, None if self.below is None else self.below.position()]
 
+    def starved(self) -> bool:
+        """Tell whether the round that is open must be waited for outside."""
+        return self.below is not None and self.below.starved()
+
+    def interrupt(self) -> None:
+        """Let the round that is open stop waiting."""
+        if self.below is not None:
+            self.below.interrupt()
+
     def close(self) -> None:
         """Close the round that is open."""
         if self.below is not None:
