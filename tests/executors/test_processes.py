@@ -1009,6 +1009,18 @@ def test_memory_maps_are_mapped(tmp_path):
     assert all("rows.npy" in text for text in maps)
 
 
+def test_work_that_turns_slow_is_shared():
+    """Items that turn slow in mid-epoch do not all wait in the large ticket of one worker."""
+
+    def work(x: int) -> int:
+        if x >= 30_000:
+            time.sleep(0.06)
+        return os.getpid()
+
+    with ps.range(30_030).map(work).loader(workers=ps.Processes(2)) as loader:
+        assert len(set(list(loader)[30_000:])) == 2
+
+
 # ---- surroundings
 
 

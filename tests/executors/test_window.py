@@ -17,6 +17,7 @@ import penstock as ps
 from penstock.errors import ClosedError, LedgerError
 from penstock.executors.desk import Desk
 from penstock.executors.feed import LARGEST, Part
+from penstock.graph import execution
 from penstock.graph.execution import Executor, Limits, Outcome, Session, Ticket, Work, Worker
 
 
@@ -206,6 +207,31 @@ def test_pieces_shrink():
     sizes = [ticket.size for ticket in probe.only.submitted]
     assert max(sizes) > 100
     assert set(sizes[-1000:]) == {1}
+
+
+CUT = {
+    "map": lambda d: d.map(str),
+    "filter": lambda d: d.map(str).filter(lambda x: x != "77"),
+    "spread": lambda d: d.map(lambda x: list(range(x % 3))).unbatch(),
+    "behind a stream": lambda d: d.filter(bool).prefetch(8).map(str),
+    "left out": lambda d: d.map(lambda x: 1 // (x % 7), on_error=ps.Skip(fraction=0.5)),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_pieces_that_are_cut(name, monkeypatch):
+    """What workers leave of a piece that takes long is submitted again: nothing is lost, repeated or out of order."""
+    monkeypatch.setattr(execution, "LONG", 0)
+    probe = Probe(seconds=1e-6)
+    dataset = CUT[name](ps.range(3000))
+    with dataset.loader(workers=probe) as loader:
+        items = iter(loader)
+        found = list(itertools.islice(items, 500))
+        saved = loader.state_dict()
+        found += list(items)
+    assert found == list(dataset)
+    assert max(ticket.size for ticket in probe.only.submitted) > 8
+    assert list(itertools.islice(dataset.resume(saved), len(found) - 500)) == found[500:]
 
 
 def test_pieces_outlive_a_pause_of_a_worker():

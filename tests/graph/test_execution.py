@@ -8,7 +8,8 @@ import cloudpickle
 import pytest
 
 import penstock as ps
-from penstock.graph.execution import Ticket, Work, Worker
+from penstock.graph import execution
+from penstock.graph.execution import Cut, Ticket, Work, Worker
 from penstock.graph.node import Place, ordered
 
 
@@ -86,3 +87,21 @@ def test_workers_are_named():
     """A worker is its kind and number, and its process where it has one."""
     assert str(Worker(2, "thread")) == "thread worker 2"
     assert str(Worker(2, "process", 77)) == "process worker 2, process 77"
+
+
+@pytest.mark.parametrize("chain", [lambda d: d.map(str), lambda d: d.map(str).filter(bool)], ids=["map", "filter"])
+def test_a_ticket_that_takes_long_is_cut(monkeypatch, chain):
+    """What there is after a while is the answer, at least one item, with the wish for the rest to be asked for again."""
+    monkeypatch.setattr(execution, "LONG", 0)
+    outcome = perform(chain(ps.range(100)), 20, 60)
+    assert list(outcome.items) == ["20"]
+    assert isinstance(outcome.error, Cut)
+    assert perform(chain(ps.range(100)), 20, 21).error is None
+
+
+def test_what_is_nobodys_function_is_not_cut(monkeypatch):
+    """Positions of a description without any function of the user are computed at once."""
+    monkeypatch.setattr(execution, "LONG", 0)
+    outcome = perform(ps.range(100).shuffle(), 20, 60)
+    assert len(outcome.items) == 40
+    assert outcome.error is None

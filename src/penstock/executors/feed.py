@@ -28,15 +28,17 @@ class Part(NamedTuple):
         """How many positions or elements this is."""
         return self.stop - self.start if self.elements is None else len(self.elements)
 
-    def singles(self) -> list[Part]:
-        """Return the same work, one position or element at a time."""
+    def pieces(self, size: int, first: int = 0) -> list[Part]:
+        """Return the same work in smaller pieces, from the position or element numbered ``first`` on."""
+        return [self.cut(at, min(at + size, self.size)) for at in range(first, self.size, size)]
+
+    def cut(self, start: int, stop: int) -> Part:
+        """Return some of the positions or elements."""
         if self.elements is None:
-            return [Part(index, index + 1) for index in range(self.start, self.stop)]
-        last = len(self.elements) - 1
-        return [
-            Part(0, 0, (element,), (place,), self.befores[k : k + 2], self.failure if k == last else None)
-            for k, (element, place) in enumerate(zip(self.elements, self.places, strict=True))
-        ]
+            return Part(self.start + start, self.start + stop)
+        befores = self.befores[start : stop + 1]
+        failure = self.failure if stop == self.size else None
+        return Part(0, 0, self.elements[start:stop], self.places[start:stop], befores, failure)
 
 
 class Feed(ABC):

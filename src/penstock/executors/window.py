@@ -23,7 +23,7 @@ from penstock.errors import ClosedError, LedgerError, WorkerError
 from penstock.executors.desk import Desk
 from penstock.executors.feed import Elements, Feed, Part, Positions
 from penstock.graph.cursors import Account, Chain, chain
-from penstock.graph.execution import NOBODYS, Outcome, Split
+from penstock.graph.execution import NOBODYS, Cut, Outcome, Split
 from penstock.graph.node import Cursor, Node, Place
 from penstock.graph.policy import Skipped
 from penstock.graph.reading import Plan, Reading
@@ -83,7 +83,7 @@ class Window:
                     raise
                 self.exhausted = True
                 if len(part.elements) > 1:
-                    for single in part.singles():
+                    for single in part.pieces(1):
                         self.hand_in(single)
                         if self.ahead[-1][0] == 0:
                             return
@@ -101,35 +101,42 @@ class Window:
             outcome = self.desk.take(number)
             self.desk.tally.waited += time.perf_counter() - began
             if isinstance(outcome.error, Split):
-                return self.split(part)
+                self.ahead.popleft()
+                self.again(part.pieces(1))
+                return self.next()
             self.check(part, outcome)
             self.adapt(part, outcome)
         else:
             outcome = Outcome(0, [], None, None, 0.0)
         self.ahead.popleft()
+        if isinstance(outcome.error, Cut):
+            part, outcome = self.shortened(part, outcome)
         if part.failure is not None and outcome.error is None:
             outcome = outcome._replace(error=part.failure, worker=-1)  # it happened in the caller
         return part, outcome
 
     def check(self, part: Part, outcome: Outcome) -> None:
         """Compare what was asked for with what came: an account, always, so that nothing is ever lost unseen."""
-        came = len(outcome.items) if outcome.counts is None else len(outcome.counts)
-        if outcome.error is None and came != part.size:
+        came = given(outcome)
+        if came != part.size if outcome.error is None else isinstance(outcome.error, Cut) and not 0 < came < part.size:
             raise LedgerError(f"a worker gave {came} of {part.size} items: a fault of Penstock. Please report it.")
 
-    def split(self, part: Part) -> tuple[Part, Outcome] | None:
-        """Submit a piece of work again, one position at a time."""
-        self.ahead.popleft()
-        singles = part.singles()
-        numbers = [self.desk.submit(self.epoch, self.node, single) for single in singles]
-        self.ahead.extendleft(reversed(list(zip(numbers, singles, strict=True))))
-        return self.next()
+    def shortened(self, part: Part, outcome: Outcome) -> tuple[Part, Outcome]:
+        """Submit again what a worker has left of a piece, in smaller ones; return what it has done."""
+        done = given(outcome)
+        self.again(part.pieces(max(1, int(TARGET * done / outcome.seconds)), done))
+        return part.cut(0, done), outcome._replace(error=None)
+
+    def again(self, parts: list[Part]) -> None:
+        """Submit pieces of work that come before all others."""
+        numbers = [self.desk.submit(self.epoch, self.node, part) for part in parts]
+        self.ahead.extendleft(reversed(list(zip(numbers, parts, strict=True))))
 
     def adapt(self, part: Part, outcome: Outcome) -> None:
         """Learn from an outcome how large tickets should be, and how many."""
         limits, tally = self.desk.limits, self.desk.tally
-        done = part.size
-        if done == self.size:
+        done = given(outcome)
+        if part.size == self.size and done:
             self.paces.append(outcome.seconds / done)
             wanted = int(TARGET / (min(self.paces) + 1e-9))
             if outcome.nbytes * 2 > HEAVY:
@@ -137,7 +144,7 @@ class Window:
             if outcome.items and isinstance(outcome.items[0], (list, tuple, dict)):
                 wanted = min(wanted, OBJECTS // (1 + len(outcome.items[0])))
             self.size = max(1, min(2 * self.size, wanted, self.feed.largest))
-            self.growing = self.size == 2 * done
+            self.growing = self.size == 2 * part.size
         room = limits.nbytes // outcome.nbytes if outcome.nbytes else limits.count
         tally.full += room < limits.count
         # While tickets are too small, few: those that are submitted cannot grow any more, and come before all others.
@@ -149,6 +156,11 @@ class Window:
         self.desk.drop([number for number, _ in self.ahead])
         self.ahead.clear()
         self.feed.close()
+
+
+def given(outcome: Outcome) -> int:
+    """Return of how many positions or elements an outcome is."""
+    return len(outcome.items) if outcome.counts is None else len(outcome.counts)
 
 
 class Stage(Cursor):

@@ -26,6 +26,9 @@ from penstock.graph.node import Node, Place
 from penstock.graph.policy import Skipped
 from penstock.graph.reading import Meter, Plan, Reading
 
+PIECE = 256  # positions of a ticket that are computed at a time where a function of the user's may take any time …
+GROWTH = 8  # … and times what came before: 1, 8, 64, 256, 256, …
+LONG = 0.05  # seconds after which a ticket of many positions is answered with what there is
 LISTED = 100  # items left out that a report lists
 REMEMBERED = 1 << 16  # items left out that are told from those of an earlier attempt: the first so many
 
@@ -71,6 +74,15 @@ class Outcome(NamedTuple):
     """What policies left out."""
 
 
+class Spreading(NamedTuple):
+    """What elementwise steps made of a ticket's elements: as in its outcome."""
+
+    items: list[Any]
+    counts: list[int] | None
+    error: BaseException | None
+    skips: list[Skipped]
+
+
 class Work:
     """A description as workers need it: picklable, and able to perform tickets."""
 
@@ -79,6 +91,11 @@ class Work:
         self.timeout = timeout  # seconds that an item may take; None for any
         self.plan = Plan(root)
         self.stages = {n: (base, Chain(steps, base)) for n, (base, steps) in enumerate(map(chain, self.plan.nodes))}
+
+        self.quick: set[int] = set()  # ids of nodes that run no function of the user's
+        for node in self.plan.nodes:
+            if node.pure and all(id(source) in self.quick for source in node.sources):
+                self.quick.add(id(node))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the description alone."""
@@ -100,11 +117,10 @@ class Work:
         counts: list[int] | None = None
         skips: list[Skipped] = []
         if way.steps:
-            items, counts = [], []
-            error = self._spread(ticket, read, items, counts, skips)
+            items, counts, error, skips = self._spread(ticket, read, began + LONG)
         else:
             try:
-                items = read.gather(base, range(ticket.start, ticket.stop))
+                items = self._gather(ticket, read, base, began + LONG)
             except BaseException as failure:  # noqa: BLE001  handed to the consumer, at its place: SystemExit, too
                 error = failure
             if error is not None and ticket.size > 1:
@@ -112,11 +128,26 @@ class Work:
                 error = again if isinstance(error, Exception) else again or error  # an interruption does not vanish
             elif ticket.size > 1 and refilled(items):
                 items, error = self._one_by_one(ticket, read, base)
+        if error is None and len(items if counts is None else counts) < ticket.size:
+            error = Cut()
         return Outcome(ticket.number, items, counts, error, time.perf_counter() - began, 0, worker, skips)
 
-    def _spread(
-        self, ticket: Ticket, read: Reading, items: list[Any], counts: list[int], skips: list[Skipped]
-    ) -> BaseException | None:
+    def _gather(self, ticket: Ticket, read: Reading, base: Node, until: float) -> Sequence[Any]:
+        """Compute a range of items; where the user's functions take long, only the first of them."""
+        start, stop, size = ticket.start, ticket.stop, 1
+        if stop - start == 1 or id(base) in self.quick:
+            return read.gather(base, range(start, stop))
+        items: list[Any] = []
+        while True:
+            items.extend(read.gather(base, range(start, min(start + size, stop))))
+            start, size = start + size, min(PIECE, GROWTH * size)
+            if start >= stop or time.perf_counter() > until:
+                return items
+
+    def _spread(self, ticket: Ticket, read: Reading, until: float) -> Spreading:
+        items: list[Any] = []
+        counts: list[int] = []
+        skips: list[Skipped] = []
         base, way = self.stages[ticket.node]
         read.meter.at = (base, range(ticket.start, ticket.stop), counts)
         try:
@@ -131,9 +162,11 @@ class Work:
                 counts.append(len(made))
                 if read.skips:
                     skips.extend(skipped._replace(element=number) for skipped in read.take_skips())
+                if not number % 8 and time.perf_counter() > until:
+                    break
         except BaseException as failure:  # noqa: BLE001  handed to the consumer, at its place
-            return failure
-        return None
+            return Spreading(items, counts, failure, skips)
+        return Spreading(items, counts, None, skips)
 
     def _one_by_one(self, ticket: Ticket, read: Reading, base: Node) -> tuple[list[Any], BaseException | None]:
         items: list[Any] = []
@@ -144,6 +177,14 @@ class Work:
             except BaseException as failure:  # noqa: BLE001
                 return items, failure
         return items, None
+
+
+class Cut(Exception):
+    """The error of an outcome that stops early: its items take long, and the others are to be submitted again.
+
+    Tickets hold many positions where items were quick. When they no longer are, a worker would be at one ticket for
+    long, while the loop waits for its first item and the other workers for anything to do.
+    """
 
 
 class Split(Exception):
