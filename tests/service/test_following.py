@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import json
 import threading
@@ -14,6 +16,7 @@ import penstock as ps
 from penstock.errors import ArgumentError, RemoteError, ServerLost, ServerRefused, StateError
 from penstock.service.following import Following
 from penstock.service.lanes import Lane
+from penstock.service.link import Link
 from penstock.service.routes import Guest, Route
 from penstock.testing import check_dataset, same
 
@@ -305,7 +308,10 @@ def test_bytes_as_people_write_them():
     """Both ends take a number of bytes as a text, and refuse one that says nothing."""
     with ps.serve(ps.range(9), TCP, window_bytes="1MB") as server:
         assert list(ps.connect(server.endpoint, window_bytes="64 KiB")) == list(range(9))
-    for wrong in (lambda: ps.connect("tcp://a:1", window_bytes="much"), lambda: ps.serve(ps.range(1), TCP, window_bytes="1XB")):
+    for wrong in (
+        lambda: ps.connect("tcp://a:1", window_bytes="much"),
+        lambda: ps.serve(ps.range(1), TCP, window_bytes="1XB"),
+    ):
         with pytest.raises(ArgumentError, match="window_bytes must be a number of bytes"):
             wrong()
 
@@ -414,3 +420,65 @@ def test_a_consumer_that_comes_again_to_a_full_lane(monkeypatch):
         assert again.lane.at(again.at).number == 4
     finally:
         following.shut()
+
+
+def test_what_comes_in_the_moment_of_a_look_is_not_skipped():
+    """A route that found nothing goes on with what came right then, though another lane has been farther."""
+    wish = {"epoch": 0, "share": [0, 1], "shard": None, "window": 40, "bytes": 1 << 20}
+    gates = [threading.Semaphore(0), threading.Semaphore(0)]
+    bodies = iter(gates)
+
+    def start(key):
+        gate = next(bodies)
+        dataset = ps.range(20).map(lambda x: (gate.acquire(), x)[1])
+        return Lane(dataset, key, lambda dataset, _: dataset.loader(), (40, 1 << 20), lambda: None)
+
+    following = Following(start, None, 4)
+    try:
+        slow, fast = (Route(Guest(b"", "name", "", 0.0), wish | {"route": number}) for number in (1, 2))
+        assert following.open(slow, {"number": 0, "below": None, "held": []}) is None
+        assert following.open(fast, {"number": 2, "below": None, "held": []}) is None
+        lane, other = slow.lane, fast.lane
+        gates[1].release(10)
+        wait_for(lambda: other.head == 10)
+        look = lane.at
+
+        def late(count):
+            found = look(count)
+            gates[0].release(3)
+            wait_for(lambda: lane.head == 3)
+            return found
+
+        lane.at = late
+        following.step(slow, lane)
+        del lane.at
+        assert slow.lane.at(slow.at).number == 0
+    finally:
+        for gate in gates:
+            gate.release(1000)
+        following.shut()
+
+
+def test_who_is_gone_is_forgotten_at_once(relay):
+    """Of a consumer whose connection was lost nothing is kept, long before the patience with silent ones ends."""
+    with ps.serve(ps.range(3000), TCP, patience=60) as server, relay(server.endpoint) as wire:
+        reading = iter(ps.connect(wire.endpoint, window=2, timeout=60))
+        next(reading)
+        wire.refusing = True
+        wire.cut()
+        wait_for(lambda: not server.figures()["consumers"])
+        wire.refusing = False
+        assert list(reading) == list(range(1, 3000))
+
+
+def test_an_error_keeps_nothing_alive():
+    """When a loop has ended with an error, its connection and all that the loop had are free as soon as the error is."""
+
+    def links():
+        gc.collect()
+        return sum(isinstance(one, Link) for one in gc.get_objects())
+
+    before = links()
+    with contextlib.suppress(ServerLost):
+        next(iter(ps.connect("tcp://127.0.0.1:9", timeout=0.2)))
+    assert links() <= before

@@ -15,7 +15,7 @@ import pytest
 import penstock as ps
 from penstock.errors import PenstockError, ServiceError
 from penstock.service.asking import ask
-from penstock.service.protocol import HEADS, WANTS, opened, packed
+from penstock.service.protocol import HEADS, SAYS, WANTS, opened, packed
 
 zmq = pytest.importorskip("zmq")
 TCP = "tcp://127.0.0.1:*"
@@ -183,24 +183,64 @@ WELCOME = dict.fromkeys(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("token", ["\ud800", "\u00e9", '"', "a\n"])
+def test_a_token_that_cannot_be_one(served, token):
+    """A peer that is in, and then shows what no token can look like, not even as bytes, is dropped like any other."""
+    with dealer(served) as peer:
+        peer.send_multipart(packed("hello", version="", name="x"))
+        assert opened(peer.recv_multipart(), {"welcome": WELCOME})
+        peer.send_multipart(packed("beat", token=token, routes=[]))
+        assert dropped(served, 1)
+
+
+WISH = {
+    "route": 1, "epoch": 0, "number": 0, "below": None, "digest": None, "share": [0, 1], "shard": None,
+    "window": 1, "bytes": 1, "held": [], "done": [],
+}  # fmt: skip
+
+
+def test_credit_ends_at_what_the_server_can_keep():
+    """In mode share, too, a peer that asks for any number of batches and takes none is sent a window of them."""
+    with ps.serve(ps.range(1000), TCP, mode="share", window=4) as server, dealer(server) as greedy:
+        greedy.send_multipart(packed("hello", version="", name="x"))
+        token = opened(greedy.recv_multipart(), {"welcome": WELCOME}).fields["token"]
+        greedy.send_multipart(packed("open", token=token, **WISH | {"window": 1 << 16, "bytes": 1 << 40}))
+        came, pulses = 0, 0
+        while came < 4 or pulses < 3:  # in which it would be sent more
+            message = opened(greedy.recv_multipart(), SAYS)
+            came += len(message.fields["numbers"]) if message.kind == "data" else 0
+            pulses += message.kind == "pulse" and came >= 4
+            greedy.send_multipart(packed("beat", token=token, routes=[]))
+        assert came == 4
+
+
+def test_who_is_late_takes_nothing_from_the_next_epoch():
+    """What a consumer says that it finished in an epoch that is over is no batch of the one that is read now."""
+    with ps.serve(ps.range(10), TCP, mode="share") as server, ps.connect(server.endpoint).loader() as loader:
+        assert list(loader) == list(range(10))
+        with dealer(server) as late:
+            late.send_multipart(packed("hello", version="", name="x"))
+            token = opened(late.recv_multipart(), {"welcome": WELCOME}).fields["token"]
+            late.send_multipart(packed("open", token=token, **WISH | {"done": [[2, 5]]}))
+            while opened(late.recv_multipart(), SAYS).kind != "end":
+                pass
+        assert list(loader) == list(range(10))
+
+
 def test_what_was_never_sent_cannot_be_finished(served):
     """A peer that claims to have finished more than it was sent, or opens a route twice, is dropped."""
-    wish = {
-        "route": 1, "epoch": 0, "number": 0, "below": None, "digest": None, "share": [0, 1], "shard": None,
-        "window": 1, "bytes": 1, "held": [], "done": [],
-    }  # fmt: skip
-    assert wish.keys() | {"token"} == WANTS["open"].keys()
+    assert WISH.keys() | {"token"} == WANTS["open"].keys()
     for number, nonsense in enumerate(("beat", "open", "share")):
         with dealer(served) as peer:
             peer.send_multipart(packed("hello", version="", name="x"))
             token = opened(peer.recv_multipart(), {"welcome": WELCOME}).fields["token"]
-            peer.send_multipart(packed("open", token=token, **wish))
+            peer.send_multipart(packed("open", token=token, **WISH))
             if nonsense == "beat":
                 peer.send_multipart(packed("beat", token=token, routes=[[1, 10**9]]))
             elif nonsense == "open":
-                peer.send_multipart(packed("open", token=token, **wish))
+                peer.send_multipart(packed("open", token=token, **WISH))
             else:
-                peer.send_multipart(packed("open", token=token, **wish | {"route": 2, "share": [3, 2]}))
+                peer.send_multipart(packed("open", token=token, **WISH | {"route": 2, "share": [3, 2]}))
             assert dropped(served, number + 1)
 
 

@@ -73,3 +73,30 @@ def test_some_of_it(lane, gate):
     assert [entry.number for entry in made.some(3, 10)] == [3, 4]
     made.trim(2)
     assert [entry.number for entry in made.some(2, 2)] == [2, 3]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_where_a_lane_stands_is_a_place(which, count):
+    """Another lane that begins where one of a share stands goes on as this one does, in a stream, too."""
+    dataset = ps.range(60).filter(lambda x: x % 2).batch(3)
+    one, other = (
+        Lane(dataset, Key((which, 3)), lambda dataset, _: dataset.loader(), (count, 1 << 20), int) for _ in range(2)
+    )
+    try:
+        one.move(Where(0, 0))
+        there(one, count)
+        with one.lock:
+            place = one.place
+        other.move(place)
+        there(other, 1)
+        one.trim(count)
+        there(one, count + 1)
+        with one.lock, other.lock:
+            theirs, ours = one.at(count), other.at(other.base)
+            assert (theirs.number, theirs.before, theirs.total) == (ours.number, ours.before, ours.total)
+            if theirs.parcel is not None:
+                assert b"".join(map(bytes, theirs.parcel.pieces)) == b"".join(map(bytes, ours.parcel.pieces))
+    finally:
+        one.close()
+        other.close()

@@ -153,15 +153,19 @@ def consume(process: subprocess.Popen[str], events: dict[int, object]) -> str | 
 
 def test_a_cable_that_is_pulled_out(cable, keys, tmp_path):
     """The cable is out for seconds, twice, in mid-epoch: the hash of what comes is that of the local run."""
+    plugs = []
 
     def pull():
         cable.pull()
-        threading.Timer(1.5, cable.plug).start()
+        plugs.append(threading.Timer(1.5, cable.plug))
+        plugs[-1].start()
 
     with cable.run(cable.near, SERVER, place(5557), keys, "") as server:
         assert server.stdout.readline() == "here\n"
         with cable.run(cable.far, CONSUMER, place(5557), f"{keys}/loop.json", str(tmp_path / "a")) as consumer:
             assert consume(consumer, {10: pull, 35: pull}) == expected()
+    for plug in plugs:  # before the cable is gone
+        plug.join()
 
 
 def test_a_slow_cable(cable, keys, tmp_path):

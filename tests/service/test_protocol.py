@@ -34,7 +34,8 @@ def test_a_message_comes_back_as_it_was_said():
         {"route": 0}, {"route": True}, {"route": -1}, {"route": "1"}, {"epoch": 1 << 32}, {"number": 1 << 60},
         {"below": [[[[[[[[[[0]]]]]]]]]]}, {"below": float("inf")}, {"share": [1, 1]}, {"share": [0]}, {"shard": [2, 2]},
         {"window": 0}, {"window": 1 << 20}, {"bytes": 0}, {"held": [[3, 2]]}, {"held": [[0, 1]] * 3000}, {"more": 1},
-        {"token": "t" * 100}, {"done": {}},
+        {"token": "t" * 100}, {"done": {}}, {"held": [[0, 1 << 20]]}, {"done": [[0, 40_000], [50_000, 90_000]]},
+        {"token": "\ud800"}, {"token": 'a"} 1'}, {"token": "a\nb"},
     ],
 )  # fmt: skip
 def test_an_impossible_field_is_nonsense(changes):

@@ -7,6 +7,7 @@ import pytest
 from penstock.service.inlets import Inlet, Peer, Wishes
 from penstock.service.lanes import Where
 from penstock.service.ledger import Outflow
+from penstock.service.protocol import Nonsense
 from penstock.service.talk import Talk
 
 WELCOME = {
@@ -71,3 +72,32 @@ def test_nobody_waits_for_the_other(talk, window, size, limit):
             inlet.told, inlet.freed = inlet.flow.finished, 0
             beats += 1
     assert beats <= 3000 / min(max(1, window // 2), max(1, (limit // 2 - size) // size))
+
+
+@pytest.fixture
+def leaving(talk):
+    """A consumer of a server that deals, which has finished three batches and is about to go."""
+    made, inlet, _ = talk({"mode": "share", "kept": True})
+    for number in range(3):
+        inlet.hand = number
+        made.finish(inlet, 1)
+    inlet.flow.received = 3
+    inlet.leaving = True
+    return made, inlet
+
+
+def test_a_pulse_from_before_is_no_answer(leaving):
+    """Whoever leaves waits until all is written down, and goes then: a pulse that came first is not the last."""
+    made, inlet = leaving
+    route = inlet.route
+    made.pulse(route, 3, 1)
+    assert (inlet.route, len(inlet.unkept)) == (route, 2)
+    made.pulse(route, 3, 3)
+    assert (inlet.route, len(inlet.unkept)) == (0, 0)
+
+
+def test_more_than_was_finished_cannot_be_written_down(leaving):
+    """A server that says so is none."""
+    made, inlet = leaving
+    with pytest.raises(Nonsense, match="4 batches written down, 3 finished"):
+        made.pulse(inlet.route, 3, 4)

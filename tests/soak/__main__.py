@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.soak.rounds import ROUNDS
+from tests.soak.service import ROUNDS
 
 MARK = "PENSTOCK_SOAK_MARK"
 FLAGS = ("-X", "faulthandler", "-W", "error")

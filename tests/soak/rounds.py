@@ -603,6 +603,8 @@ def gigabyte(nbytes: int, chance: random.Random) -> None:
 
 def main() -> None:
     """Play one round in this process."""
+    from tests.soak.service import ROUNDS  # all of them: these, and those of the service
+
     name, nbytes, seed = sys.argv[1:]
     chance = random.Random(f"{name} {nbytes} {seed}")
     if chance.random() < 0.3:  # from a thread that is not the main one, as in a notebook's server or a test runner

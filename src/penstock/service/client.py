@@ -82,6 +82,7 @@ class Receiving(Cursor):
             )
         self.place = Place(max(0, self.wheres[0].number - 1))
         self.link: Link | None = None
+        self.ending: weakref.finalize[[], Any] | None = None
         self.last: tuple[Any, int] | None = None
         self.closed = False
 
@@ -127,7 +128,7 @@ class Receiving(Cursor):
         if self.closed:
             raise StopIteration
         link = self.link = Link(self.node.wishes, self.read.epoch, self.wheres, self.digest)
-        weakref.finalize(self, link.close).atexit = True
+        self.ending = weakref.finalize(self, link.close)
         return link
 
     def end(self, link: Link, number: int) -> None:
@@ -166,11 +167,10 @@ class Receiving(Cursor):
         self.drop()
 
     def drop(self) -> None:
-        """End the link."""
-        self.last = None
-        link, self.link = self.link, None
-        if link is not None:
-            link.close()
+        """End the link, and have nobody remember it: its error knows these lines, and through them all of the loop."""
+        self.last = self.link = None
+        if self.ending is not None:
+            self.ending()
 
 
 def connect(  # noqa: PLR0913  each is a decision of its own, and most calls make none

@@ -85,7 +85,7 @@ class Dealing:
             raise StateError(f"serve(): {file} was written by a server of another pipeline. Give another state_file.")
         self.key = Key((which, of))
         self.epoch, self.anchor, self.fresh = epoch, Where(epoch, number, below), False
-        self.share = Share(number, of, [which + of * turn for turn in turns])
+        self.share = Share(self.key.first(number), of, [which + of * turn for turn in turns])
         self.share.reserved = owners
         self.absent = set(owners.values())
 
@@ -98,8 +98,8 @@ class Dealing:
             return
         self.drop_anchor()
         text = {"penstock": 1, "digest": self.digest, "share": list(self.key.share), "epoch": self.epoch}
-        text |= {"number": self.anchor.number, "below": self.anchor.below, "done": self.share.done(self.anchor.number)}
-        text["out"] = self.share.owners()
+        text |= {"number": self.anchor.number, "below": self.anchor.below, "out": self.share.owners()}
+        text["done"] = self.share.done(self.key.first(self.anchor.number))
         beside = f"{self.file}.{os.getpid()}"
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(text, file)
@@ -113,11 +113,11 @@ class Dealing:
             self.anchor = Where(self.epoch, share.frontier, oldest.before)
         elif lane is not None and share.frontier == share.next:
             with lane.changed:
-                place = lane.place
-                if lane.entries:
-                    place = Where(lane.entries[0].epoch, lane.entries[0].number, lane.entries[0].before)
-            if (place.epoch, place.number) == (self.epoch, share.frontier):
-                self.anchor = place
+                first = lane.entries[0] if lane.entries else None
+                if first is not None and (first.epoch, first.number) == (self.epoch, share.frontier):
+                    self.anchor = Where(first.epoch, first.number, first.before)
+                elif first is None and lane.stands(self.epoch, share.frontier):
+                    self.anchor = lane.place
 
     # -- routes
 
@@ -137,8 +137,8 @@ class Dealing:
         elif number and route.epoch == self.epoch and not self.share.settle(number - 1):
             logger.warning("batch %d of epoch %d: %s had finished it, and somebody else has it, too",
                            number - 1, self.epoch, route.guest.name)  # fmt: skip
-        for start, stop in fields["done"]:
-            for done in range(start, min(stop, start + (1 << 16))):
+        for start, stop in fields["done"] if route.epoch == self.epoch else ():
+            for done in range(start, stop):
                 self.share.settle(done)
         self.absent.discard(route.guest.name)
         self.claim(route, fields["held"])
@@ -152,7 +152,7 @@ class Dealing:
     def claim(self, route: Route, held: list[list[int]]) -> None:
         """Let a consumer keep what it holds, but for what somebody else has by now."""
         void: list[int] = []
-        for number in (number for start, stop in held for number in range(start, min(stop, start + (1 << 16)))):
+        for number in (number for start, stop in held for number in range(start, stop)):
             route.flow.add(0)
             mine = route.epoch == self.epoch and self.share.claim(number, route.guest.name)
             route.dealt.append(number if mine else None)

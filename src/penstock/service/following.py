@@ -49,7 +49,7 @@ class Following:
     def open(self, route: Route, fields: dict[str, Any]) -> str | None:
         """Let a route begin; return why not, where it cannot."""
         for start, stop in fields["held"]:
-            for _ in range(min(stop - start, 1 << 16)):
+            for _ in range(stop - start):
                 route.flow.add(0)
         alike = [lane for lane in self.lanes if lane.key == route.key]
         for lane in alike:
@@ -155,9 +155,12 @@ class Following:
         """Let a route that waits for a lane go on in another one that has been there."""
         if len(self.lanes) < 2:
             return False
+        head, place = lane.front()
+        if route.at != head:  # what it waits for has come meanwhile
+            return False
         for other in self.lanes:
             if other is not lane and other.key == lane.key and not other.full:
-                at = other.find(lane.place.epoch, lane.place.number)
+                at = other.find(place.epoch, place.number)
                 if at is not None and at < other.head:
                     self.close(route)
                     self.follow(route, other, at)
@@ -166,14 +169,15 @@ class Following:
 
     def part(self, lane: Lane) -> None:
         """Let those who wait for a slower consumer go on in a lane of their own."""
-        waiting = [route for route in self.routes if route.lane is lane and route.at == lane.head]
+        head, place = lane.front()
+        waiting = [route for route in self.routes if route.lane is lane and route.at == head]
         free = next((other for other in self.idle if other.key == lane.key), None)
         if not waiting or (free is None and len(self.lanes) >= self.most):
             return
         if free is None:
             free = self.start(lane.key)
             self.lanes.append(free)
-        at = free.move(lane.place)
+        at = free.move(place)
         for route in waiting:
             self.close(route)
             self.follow(route, free, at)

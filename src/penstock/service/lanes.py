@@ -131,7 +131,7 @@ class Lane:
         self.entries: deque[Entry] = deque()
         self.base = 0  # what the first entry is counted as
         self.held = 0  # bytes of the entries
-        self.place = Where(0, 0)  # what is computed next
+        self.place = Where(0, 0)  # behind what was computed last; its number and its position belong together
         self.order: Where | None = None  # where to move
         self.reading = False
         self.full = 0.0  # since when there is no room for what comes next; 0 where there is
@@ -160,7 +160,7 @@ class Lane:
         """Read from another place, and forget all that was read; return what this place is counted as."""
         with self.changed:
             self.order = where
-            self.place = where._replace(number=self.key.first(where.number))
+            self.place = where
             self.reading = self.wanted = True
             self.base = self.head
             self.entries.clear()
@@ -175,9 +175,18 @@ class Lane:
             for place, entry in enumerate(self.entries):
                 if entry.epoch == epoch and entry.number == number and entry.error is None:
                     return self.base + place
-            if self.reading and (self.place.epoch, self.place.number) == (epoch, number):
+            if self.reading and self.stands(epoch, number):
                 return self.head
         return None
+
+    def front(self) -> tuple[int, Where]:
+        """Return what comes next is counted as, and where it is: of one moment, for the lane reads on."""
+        with self.lock:
+            return self.head, self.place
+
+    def stands(self, epoch: int, number: int) -> bool:
+        """Tell whether a batch of this lane's is what is computed next."""
+        return self.place.epoch == epoch and self.key.first(self.place.number) == number
 
     def at(self, count: int) -> Entry | None:
         """Return an entry, if it is there; else whoever asks is woken when there is something new."""
@@ -285,11 +294,10 @@ class Lane:
                 return False
             self.entries.append(entry)
             self.held += entry.nbytes
-            of = self.key.share[1]
             ended = entry.parcel is None
             if ended:
                 self.ended = self.head - 1
-            self.place = Where(entry.epoch + ended, self.key.first(0) if ended else entry.number + of, entry.after)
+            self.place = Where(entry.epoch + 1, 0) if ended else Where(entry.epoch, entry.number + 1, entry.after)
             wanted, self.wanted = self.wanted, False
         if wanted:
             self.wake()

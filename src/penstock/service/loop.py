@@ -326,7 +326,8 @@ class Loop:
         for other in [other for other in self.guests.values() if other.name == guest.name and other is not guest]:
             self.mode.replace(list(other.routes.values()))  # its connection was lost, and this is the next
             del self.guests[other.identity]
-        route = Route(guest, fields)
+        most = {"window": self.terms.window, "bytes": self.terms.window_bytes}  # what is not finished is kept here
+        route = Route(guest, fields | {name: min(fields[name], bound) for name, bound in most.items()})
         if fields["digest"] in (None, self.digest):
             reason = self.terms.unfit(fields["shard"])
         else:
@@ -386,10 +387,13 @@ class Loop:
                 guest.closed.clear()
 
     def expire(self, now: float) -> None:
-        """Forget those who have been silent for too long."""
-        for guest in [g for g in self.guests.values() if now - g.heard > self.terms.patience]:
-            if guest.routes:
-                logger.warning(
-                    "consumer %s has been silent for %.0f s and is given up", guest.name[:8], now - guest.heard
-                )
-            self.leave(guest)
+        """Forget those who have been silent for too long, and those who can only come again as somebody new.
+
+        In mode share these have their time, too: nobody else may be given what they hold.
+        """
+        for guest in list(self.guests.values()):
+            silent = now - guest.heard
+            if silent > self.terms.patience and guest.routes:
+                logger.warning("consumer %s has been silent for %.0f s and is given up", guest.name[:8], silent)
+            if silent > self.terms.patience or (guest.gone and self.terms.mode != "share"):
+                self.leave(guest)

@@ -57,7 +57,8 @@ MAGIC = b"PS"
 WORDS = 1 << 16  # bytes that a consumer's message, and the JSON of any, may have
 NUMBERS = 1 << 53  # above all whole numbers
 ROUTES = 256  # that one message may name
-RUNS = 2048  # stretches of numbers that one message may name
+RUNS = 2048  # stretches of numbers that one message may name …
+RUNNING = 1 << 16  # … and numbers in them
 
 BEAT = 1.0  # seconds between two beats when there is nothing else to say
 
@@ -89,6 +90,11 @@ def text(most: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and len(value) <= most
 
 
+def word(value: Any) -> bool:
+    """Tell whether this is a short name: what can be encoded, printed and compared without a second thought."""
+    return isinstance(value, str) and len(value) <= 64 and value.isascii() and value.isprintable() and '"' not in value
+
+
 def maybe(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
     """Return a check that lets None pass."""
     return lambda value: value is None or check(value)
@@ -107,6 +113,11 @@ def part(value: Any) -> bool:
 def run(value: Any) -> bool:
     """Tell whether this is [from, to] with something between."""
     return isinstance(value, list) and len(value) == 2 and all(map(whole, value)) and value[0] < value[1]
+
+
+def stretches(value: Any) -> bool:
+    """Tell whether these are stretches of numbers, and not more than one end can have at hand."""
+    return listed(run, RUNS)(value) and sum(stop - start for start, stop in value) <= RUNNING
 
 
 def flag(value: Any) -> bool:
@@ -140,11 +151,10 @@ def position(value: Any, depth: int = 8) -> bool:
 
 
 Schema = Mapping[str, Callable[[Any], bool]]
-TOKEN = text(64)
 WANTS: dict[str, Schema] = {  # from consumers
-    "hello": {"version": text(64), "name": text(64)},
+    "hello": {"version": word, "name": word},
     "open": {
-        "token": TOKEN,
+        "token": word,
         "route": positive,
         "epoch": lambda value: whole(value) and value < 1 << 32,
         "number": whole,
@@ -154,26 +164,26 @@ WANTS: dict[str, Schema] = {  # from consumers
         "shard": maybe(part),
         "window": lambda value: positive(value) and value <= 1 << 16,
         "bytes": positive,
-        "held": listed(run, RUNS),
-        "done": listed(run, RUNS),
+        "held": stretches,
+        "done": stretches,
     },
-    "beat": {"token": TOKEN, "routes": listed(pair, ROUTES)},
-    "close": {"token": TOKEN, "route": positive, "finished": whole},
-    "bye": {"token": TOKEN},
+    "beat": {"token": word, "routes": listed(pair, ROUTES)},
+    "close": {"token": word, "route": positive, "finished": whole},
+    "bye": {"token": word},
     "status": {},
 }
 SAYS: dict[str, Schema] = {  # from servers
     "welcome": {
-        "version": text(64),
-        "token": TOKEN,
-        "instance": text(64),
-        "mode": text(16),
+        "version": word,
+        "token": word,
+        "instance": word,
+        "mode": word,
         "pipeline": listed(text(64), 64),
         "digest": whole,
         "kept": flag,
         "window": positive,
         "bytes": positive,
-        "local": maybe(text(100)),
+        "local": maybe(word),
     },
     "refuse": {"reason": text(4096), "route": whole},
     "again": {},
@@ -195,7 +205,7 @@ SAYS: dict[str, Schema] = {  # from servers
         "notes": listed(text(1 << 12), 16),
         "trace": text(1 << 15),
     },
-    "void": {"route": positive, "numbers": listed(run, RUNS)},
+    "void": {"route": positive, "numbers": stretches},
     "pulse": {"routes": listed(triple, 1 << 12)},
     "figures": {"figures": lambda value: isinstance(value, dict)},
 }

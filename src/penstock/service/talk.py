@@ -197,11 +197,13 @@ class Talk:
         """Hear how much was sent, and written down."""
         for inlet in self.inlets:
             if inlet.route == route:
+                if kept > inlet.flow.finished:
+                    raise Nonsense(f"{kept} batches written down, {inlet.flow.finished} finished")
                 inlet.before.clear()
                 for _ in range(len(inlet.unkept) - (inlet.flow.finished - kept)):
                     inlet.unkept.popleft()
-                if inlet.leaving:
-                    inlet.route = 0
+                if inlet.leaving:  # what was said before it heard of that comes first
+                    inlet.route = route if inlet.unkept else 0
                     return
                 if inlet.unkept:
                     self.wake()
