@@ -155,3 +155,64 @@ def test_who_finishes_what_was_never_sent_is_dropped():
         assert server.figures()["dropped"] == 1
         assert sum(1 for _ in ps.connect(server.endpoint, timeout=20)) == 300
         reading.close()
+
+
+def mixed(x):
+    return np.full(SIZE if x % 3 else 50, x)
+
+
+def lean(x):
+    return np.full(40_000, x)
+
+
+@pytest.mark.parametrize("mode", ["mirror", "share"])
+def test_two_ways_are_one_stream(mode):
+    """Small batches come through ZeroMQ, large ones do not: nothing overtakes, and a state fits at any place."""
+    dataset = ps.range(60).map(mixed)
+    with ps.serve(dataset, TCP, mode=mode) as server:
+        assert same(list(ps.connect(server.endpoint, timeout=20)), list(dataset))
+        if mode == "mirror":
+            check_dataset(ps.connect(server.endpoint, timeout=20), limit=8)
+
+
+def test_a_way_that_is_full():
+    """What finds no room on the way through the Unix socket goes through ZeroMQ, and all comes in order."""
+    with ps.serve(ps.range(120).map(made), TCP) as server:
+        reading = iter(ps.connect(server.endpoint, timeout=20, window=30))
+        first = [next(reading)["x"][0] for _ in range(5)]
+        (neighbour,) = server._loop.hall.neighbours
+        neighbour.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least there is: a few letters
+        before = sent(server)
+        numbers = []
+        for item in reading:
+            numbers.append(item["x"][0])
+            item = None  # noqa: PLW2901
+            while len(numbers) == 1 and sent(server) == before:
+                time.sleep(0.001)
+        assert [*first, *numbers] == [*range(120)]
+
+
+def test_a_server_that_talks_nonsense_in_here():
+    """What no server would send through the Unix socket is an error at once, not a wait."""
+    with ps.serve(ps.range(300).map(made), TCP, window=8) as server:
+        reading = iter(ps.connect(server.endpoint, window=2, timeout=20))
+        next(reading)
+        (neighbour,) = server._loop.hall.neighbours
+        neighbour.connection.send(b"nonsense")
+        with pytest.raises(ps.errors.ServiceError, match="no server of Penstock"):
+            list(reading)
+
+
+def test_many_are_let_go_at_once():
+    """However many batches a loop lets go of at once, the server hears of each, although the way holds fewer."""
+    with ps.serve(ps.range(400).map(lean), TCP) as server:
+        reading = iter(ps.connect(server.endpoint, timeout=20))
+        kept = list(itertools.islice(reading, 350))
+        (neighbour,) = server._loop.hall.neighbours
+        with server._loop.lock:  # nobody listens meanwhile
+            kept.clear()
+        deadline = time.monotonic() + 10
+        while len(neighbour.leases) > 51 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(neighbour.leases) <= 51
+        assert sum(1 for _ in reading) == 50

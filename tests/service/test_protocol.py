@@ -24,7 +24,7 @@ def test_a_message_comes_back_as_it_was_said():
     """What is packed is opened as the same kind and fields, with the frames behind them."""
     message = opened(packed("open", **OPEN), WANTS)
     assert (message.kind, message.fields, list(message.frames)) == ("open", OPEN, [])
-    data = {"route": 1, "seq": 0, "numbers": [0], "sizes": [3], "after": None, "lent": None, "lease": 0}
+    data = {"route": 1, "seq": 0, "numbers": [0], "sizes": [3], "after": None}
     assert list(opened([*packed("data", **data), b"abc"], SAYS).frames) == [b"abc"]
 
 

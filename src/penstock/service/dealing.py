@@ -54,6 +54,7 @@ class Dealing:
         self.routes: list[Route] = []
         self.fresh = True
         self.changed = False
+        self.starved = False  # whether something waits until batches are finished
         self.stuck: Where | None = None  # where it failed; tried again when somebody asks again
         self.outbox: list[tuple[Route, list[Entry], list[Any]]] = []
         self.absent: set[str] = set()  # who had something when the server was stopped, and has not come back yet
@@ -196,8 +197,10 @@ class Dealing:
 
     def pump(self) -> None:
         """Deal out what can be dealt."""
+        self.starved = False
         while self.turn():
             pass
+        self.starved = self.starved or self.end is not None  # the epoch ends when all of it is finished
         if self.changed:
             self.changed = False
             self.save()
@@ -279,6 +282,7 @@ class Dealing:
             return False
         _, entry = self.share.pending[0]
         if not route.flow.allows(entry.nbytes):
+            self.starved = True
             return False
         if entry.nbytes > SMALL:
             self.share.deal(route.guest.name)

@@ -45,6 +45,7 @@ class Following:
         self.ending: list[Lane] = []
         self.routes: list[Route] = []
         self.idle: dict[Lane, float] = {}
+        self.starved = False  # whether something waits until batches are finished
 
     def open(self, route: Route, fields: dict[str, Any]) -> str | None:
         """Let a route begin; return why not, where it cannot."""
@@ -108,6 +109,7 @@ class Following:
 
     def pump(self) -> None:
         """Send what can be sent."""
+        self.starved = False
         for route in list(self.routes):
             while route.lane is not None and self.step(route, route.lane):
                 pass
@@ -134,6 +136,7 @@ class Following:
     def send(self, route: Route, lane: Lane, entry: Entry) -> bool:
         """Send a large batch, or several small ones from it on, as far as credit goes."""
         if not route.flow.allows(entry.nbytes):
+            self.starved = True
             return False
         if entry.nbytes > SMALL:
             send_large(route, entry, self.outlet)

@@ -82,8 +82,6 @@ class Inlet:
         self.buffer: deque[Arrival] = deque()
         self.void: set[int] = set()
         self.hand: int | None = None  # the number that the consumer is at
-        self.told = 0  # finished, as the server knows
-        self.freed = 0  # bytes finished since
         self.largest = 0  # bytes of the largest batch that came
         self.ended = False
         self.total: int | None = None

@@ -112,15 +112,18 @@ class Lane:
         make: makes the loader, in the lane's own thread.
         bounds: how many batches, and bytes, may be at hand and wanted by somebody still.
         wake: called in the lane's thread when there is something new, and somebody has looked for it.
+        stuck: called in the lane's thread, under its lock, when there is no more room.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  made in one place
         self,
         dataset: Dataset[Any],
         key: Key,
         make: Callable[[Dataset[Any], Key], Loader[Any]],
         bounds: tuple[int, int],
         wake: Callable[[], None],
+        *,
+        stuck: Callable[[], None] = lambda: None,
     ) -> None:
         self.key = key
         self.positional = dataset.node.positional
@@ -128,6 +131,7 @@ class Lane:
         self.make = make
         self.count, self.nbytes = bounds
         self.wake = wake
+        self.stuck = stuck
         self.entries: deque[Entry] = deque()
         self.base = 0  # what the first entry is counted as
         self.held = 0  # bytes of the entries
@@ -287,8 +291,11 @@ class Lane:
         entry.nbytes = 0 if entry.parcel is None else entry.parcel.nbytes
         with self.lock:
             while not (self.closed or self.order is not None or self._room(entry)):
-                self.full = self.full or time.monotonic()
-                self.changed.wait()
+                if self.full:
+                    self.changed.wait()
+                else:
+                    self.full = time.monotonic()
+                    self.stuck()
             self.full = 0.0
             if self.closed or self.order is not None:
                 return False

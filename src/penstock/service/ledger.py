@@ -86,11 +86,23 @@ class Outflow:
 class Inflow:
     """What came down a route. ``finished`` is what beats say."""
 
-    __slots__ = ("finished", "received")
+    __slots__ = ("finished", "freed", "received", "told")
 
     def __init__(self) -> None:
         self.received = 0
         self.finished = 0
+        self.told = 0  # finished, as the server knows
+        self.freed = 0  # bytes finished since
+
+    def finish(self, nbytes: int) -> None:
+        """Note that one thing is finished, and how many bytes it had."""
+        self.finished += 1
+        self.freed += nbytes
+
+    def tell(self) -> int:
+        """Return what is to be told to the server."""
+        self.told, self.freed = self.finished, 0
+        return self.told
 
     def accept(self, seq: int, count: int = 1) -> int:
         """Note that ``count`` things came, numbered from ``seq``; return how many of the first came before.

@@ -2,7 +2,8 @@
 
     server ──► DEALER ──┐
     server ──► DEALER ──┼─ link (one thread) ──► inlets, one for each share ──► the cursor
-    server ──► DEALER ──┘
+    server ──► DEALER ──┘                          ▲
+    server of this host, shared memory ────────────┴── whoever asks for a batch, and finds none
 
 The thread lives as long as the iteration. It says hello, keeps beating while the loop trains, sees what is missing,
 opens routes anew, and lets another server take over the share of one that is lost.
@@ -50,9 +51,10 @@ class Link:
 
     def __init__(self, wishes: Wishes, epoch: int, wheres: Sequence[Where], digest: int | None) -> None:
         self.wishes = wishes
-        self.lock = threading.RLock()  # entered in C; a condition's is not
-        self.changed = threading.Condition(self.lock)
+        self.lock = threading.RLock()
         self.waiting = False
+        self.asleep = False  # whether the consumer's thread polls, and is to be woken by the news
+        self.over = False
         self.owner = os.getpid()
         now = time.monotonic()
         self.peers = [Peer(place, now) for place in wishes.places]
@@ -64,6 +66,7 @@ class Link:
         z = self.library = zmq()
         self.context = z.Context()
         self.bell = Bell()
+        self.news = Bell()
         try:
             self.poller = z.Poller()
             self.poller.register(self.bell.number, z.POLLIN)
@@ -111,7 +114,8 @@ class Link:
             if done is not None:
                 self.talk.finish(*done)
             self.waiting = False
-            while True:
+        while True:
+            with self.lock:
                 for inlet in inlets:
                     while inlet.buffer:
                         arrival = inlet.buffer.popleft()
@@ -126,20 +130,57 @@ class Link:
                     return None
                 if self.talk.stopping:
                     raise ServiceError("this iteration was closed")
-                self.waiting = True
-                self.changed.wait(5.0)
+                if self.collect(one=True):
+                    continue
+                self.waiting = self.asleep = True
+                places = self.places()
+            self.sleep(places)
+
+    def places(self) -> list[tuple[int, int]]:
+        """Return where news may come from: the thread, and servers on this host."""
+        hosts = [peer.host for peer in self.peers if peer.host is not None and peer.host.early is None]
+        return [(self.news.number, POLLIN), *((host.connection.fileno(), POLLIN) for host in hosts)]
+
+    def sleep(self, places: list[tuple[int, int]]) -> None:
+        """Wait until there may be something new."""
+        try:
+            self.library.zmq_poll(places, 5000)
+        finally:
+            with self.lock:
+                self.asleep = False
+                if self.news.rung:
+                    self.news.answer()
+                if self.over:
+                    self.news.close()
+
+    def collect(self, *, one: bool = False) -> bool:
+        """Take in what has come through shared memory, or one batch of each server; return whether there was any."""
+        came = False
+        for peer in self.peers:
+            if peer.host is not None:
+                try:
+                    came = self.talk.collect(peer, one=one) or came
+                except (Nonsense, CorruptRecord) as problem:
+                    self.strange(peer, problem)
+                    came = True
+        return came
+
+    def tell(self) -> None:
+        """Let the consumer's thread look."""
+        if self.asleep:
+            self.news.ring()
 
     def wake(self) -> None:
-        """Let the thread look."""
+        """Let the link's thread look."""
         self.bell.ring()
 
     def close(self) -> None:
         """Say good-bye, and end. Not in a fork, where the thread never was."""
         if self.owner != os.getpid():
             return
-        with self.changed:
+        with self.lock:
             self.talk.stopping = True
-            self.changed.notify_all()
+            self.tell()
         self.wake()
         if self.thread is not threading.current_thread():
             self.thread.join(ENDING)
@@ -176,6 +217,9 @@ class Link:
                 self.hear(peer)
         if self.reception is not None:
             self.host(self.reception, ready)
+        with self.lock:
+            if self.collect():  # while the consumer is busy: what finds no room there would go through ZeroMQ
+                self.tell()
 
     def host(self, reception: Reception, ready: dict[Any, int]) -> None:
         """Hear those who came to us, and let those who are new sit down."""
@@ -190,7 +234,7 @@ class Link:
             for peer, frames in reception.heard(64):
                 self.listen(peer, frames)
         while seated := reception.seat(self.peers):
-            with self.changed:
+            with self.lock:
                 for peer in seated:
                     self.talk.forget(peer)
                     peer.said = time.monotonic()
@@ -201,13 +245,13 @@ class Link:
 
         Where the connection is lost, or the server is being started again, that may take a while.
         """
-        with self.changed:
+        with self.lock:
             for inlet in self.inlets:
                 self.talk.finish(inlet, 0)
                 inlet.buffer.clear()
         self.waiting = True  # do not sleep for long
         while time.monotonic() < deadline:
-            with self.changed:
+            with self.lock:
                 open_ = [inlet for inlet in self.inlets if inlet.unkept or inlet.before]
                 for inlet in open_:
                     if inlet.route and not inlet.leaving and inlet.peer.token:
@@ -235,12 +279,16 @@ class Link:
             self.reception.close()
         self.context.destroy(linger=LINGER)
         self.bell.close()
+        with self.lock:
+            self.over = True
+            if not self.asleep:
+                self.news.close()
 
     def fail(self, error: BaseException) -> None:
         """Let the consumer have an error."""
-        with self.changed:
+        with self.lock:
             self.talk.fail(error)
-            self.changed.notify_all()
+            self.tell()
 
     def send(self, peer: Peer, kind: str, **fields: Any) -> None:
         """Say something, if the connection is there."""
@@ -265,7 +313,7 @@ class Link:
         z = self.library
         for event in events(peer.monitor):
             if event in (z.EVENT_HANDSHAKE_SUCCEEDED, z.EVENT_DISCONNECTED):
-                with self.changed:
+                with self.lock:
                     self.talk.forget(peer)  # a new connection is nobody's yet
                 peer.up = event == z.EVENT_HANDSHAKE_SUCCEEDED
                 if peer.up:
@@ -306,15 +354,21 @@ class Link:
                     f"version {protocol.VERSION}. Install the same Penstock on both."
                 )
             message = protocol.opened([frame.buffer for frame in frames], protocol.SAYS)
-            with self.changed:
+            with self.lock:
                 if self.reception is not None and message.kind == "welcome":
                     peer = self.recognised(self.reception, peer, message.fields["instance"])
                 peer.heard = time.monotonic()
                 self.talk.heard(peer, message)
-                self.changed.notify_all()
+                self.tell()
         except (Nonsense, CorruptRecord) as problem:
-            if self.reception is None:
-                raise ServiceError(f"connect(): {peer.endpoint} is no server of Penstock: {problem}.") from None
+            self.strange(peer, problem)
+
+    def strange(self, peer: Peer, problem: object) -> None:
+        """Hear nothing more of somebody who is no server of ours."""
+        peer.leave()
+        if self.reception is None:
+            self.fail(ServiceError(f"connect(): {peer.endpoint} is no server of Penstock: {problem}."))
+        else:
             self.reception.show_out(peer, problem)
 
     def recognised(self, reception: Reception, peer: Peer, instance: str) -> Peer:
@@ -329,19 +383,19 @@ class Link:
     def speak(self, now: float) -> None:
         """Say what is due, and see who is lost."""
         for peer in self.peers:
-            with self.changed:
+            with self.lock:
+                if peer.host is not None:
+                    peer.host.tell()
                 inlets = [inlet for inlet in self.inlets if inlet.peer is peer]
-                news = any(inlet.route and inlet.flow.finished > inlet.told for inlet in inlets)
+                news = any(inlet.route and inlet.flow.finished > inlet.flow.told for inlet in inlets)
                 due = now - peer.said >= (EAGER if self.waiting or not peer.token else BEAT)
                 if (news and self.worth(inlets)) or due:
                     peer.said = now
                     if not peer.token:
                         self.talk.hello(peer)
                     else:
-                        told = [[inlet.route, inlet.flow.finished] for inlet in inlets if inlet.route]
+                        told = [[inlet.route, inlet.flow.tell()] for inlet in inlets if inlet.route]
                         self.send(peer, "beat", token=peer.token, routes=told)
-                        for inlet in inlets:
-                            inlet.told, inlet.freed = inlet.flow.finished, 0
                 if peer.lost(now, self.wishes.timeout) and any(not inlet.ended for inlet in inlets):
                     self.replace(peer, inlets, now)
 

@@ -2,16 +2,22 @@
 
     worker ──► slab ◄──────────────── consumer's read-only map of the same arena
                 │ held by the server as long as a consumer looks
-                └── server ── "data": arena, offset, bytes ──► link       (over ZeroMQ, as ever)
-                    server ── an arena's descriptor, once  ──► link       (a Unix socket without a file)
+                └── server ── an arena's descriptor, once  ──► consumer   (a Unix socket without a file)
+                    server ── "lent": arena, offset, bytes ──► consumer   (the same)
                     server ◄── "nobody looks any more"      ── finalizer  (the same; says what is finished, too)
 
 Memory of another process's own is copied into an arena of the server first. The Unix socket has an abstract name of 128
 random bits, which the welcome tells, and who comes must show the token that came with it. When a consumer dies, its end
 of the socket closes, and all that it looked at is free.
 
-What comes through the Unix socket wakes nobody up: the server looks whenever it has something else to do, which is
-before each batch that it sends. So memory is free again a batch later, and a batch costs the server one turn, not two.
+A batch comes as a letter: the number of bytes of what is said, what is said, and the small parts of the batch. Whoever
+waits for it reads it, the consumer's own thread; all else goes through ZeroMQ, and so do batches that are small, and
+those for which there is no room here. What was sent one way may arrive before what was sent the other way earlier: a
+letter waits for that, and before a message from ZeroMQ is heard, the letters are read, which are here by then.
+
+What comes through the Unix socket wakes nobody up as long as there is something else to do: the server looks before
+each batch that it sends. So memory is free again a batch later, and a batch costs the server one turn, not two. Only
+where nothing can be sent, or read, before something is finished, the server waits for that.
 """
 
 from __future__ import annotations
@@ -26,20 +32,27 @@ import sys
 import threading
 import time
 import weakref
+from array import array
+from collections import deque
 from typing import Any
 
 import numpy as np
 
 from penstock.service.lanes import Entry
 from penstock.service.ledger import Inflow
-from penstock.service.protocol import Nonsense
+from penstock.service.library import POLLIN
+from penstock.service.protocol import HEADS, SAYS, Message, Nonsense, opened
 from penstock.transport.slab import Arena, Shared, arena_size, create, origin_of
 from penstock.transport.wire import OWN
 
 NEW = struct.Struct("<QQ")  # an arena's number and size
 FREE = struct.Struct("<QQQ")  # a lease, the route that it came down, and how many batches of that are finished
+SAID = struct.Struct("<I")  # how many bytes of a letter are what is said
+LETTER = 1 << 16  # bytes that a letter may have
 WAITING = 64  # connections that have not shown a token yet
 PATIENCE = 5.0  # seconds that they have
+DESCRIPTOR = socket.CMSG_SPACE(4) if hasattr(socket, "CMSG_SPACE") else 0  # bytes that one takes beside a message
+LENT = {"lent": SAYS["lent"]}
 MUCH = 1 << 30  # bytes that a consumer may look at before it gets copies instead
 
 
@@ -88,28 +101,34 @@ class Neighbour:
         self.last = 0
         self.closed = False
 
-    def lend(self, entry: Entry) -> tuple[list[Any], list[list[int]], int] | None:
-        """Return the small frames of a batch, where its large ones are, and the lease; None where it must be sent."""
+    def lend(self, entry: Entry, said: str) -> bool:
+        """Send a batch with what is said of it; return whether that could be done."""
         if self.closed or self.held + entry.nbytes > MUCH or entry.parcel is None:
-            return None
+            return False
         try:
             if entry.shared is None:
                 entry.shared = self.placed(entry.parcel.frames())
-            frames: list[Any] = []
-            lent: list[list[int]] = []
-            for place, (memory, offset, piece) in enumerate(entry.shared):
+            small = [piece for memory, _, piece in entry.shared if memory is None]
+            if len(small) == len(entry.shared):
+                return False
+            lease, at, pieces = self.last + 1, 0, []
+            for memory, offset, piece in entry.shared:
                 if memory is None:
-                    frames.append(piece)
+                    pieces.append([0, at, len(piece)])
+                    at += len(piece)
                 else:
-                    lent.append([place, self.number(memory), offset, len(piece)])
-        except (OSError, MemoryError):
-            return None
-        if not lent:
-            return None
-        self.last += 1
-        self.leases[self.last] = (entry.shared, entry.nbytes)
+                    pieces.append([self.number(memory), offset, len(piece)])
+            # Lists of whole numbers are JSON as Python writes them.
+            head = HEADS["lent"] + f'{{"lease":{lease},"pieces":{pieces},{said}}}'.encode()
+            if SAID.size + len(head) + at > LETTER:
+                return False
+            self.connection.sendmsg([SAID.pack(len(head)), head, *small])
+        except (OSError, MemoryError):  # so much is on its way that there is no room for more, among others
+            return False
+        self.last = lease
+        self.leases[lease] = (entry.shared, entry.nbytes)
         self.held += entry.nbytes
-        return frames, lent, self.last
+        return True
 
     def placed(self, pieces: list[Any]) -> list[tuple[Shared | None, int, Any]]:
         """Return each piece with where it lies in shared memory; small ones lie nowhere."""
@@ -171,11 +190,20 @@ class Hall:
         self.socket.listen(WAITING)
         self.waiting: dict[socket.socket, float] = {}
         self.neighbours: list[Neighbour] = []
+        self.polled: set[int] = set()
+        self.patient = False  # whether neighbours are polled, too
         self.spare = Spare()
 
-    def sockets(self) -> set[int]:
-        """Return the descriptors of what is to be polled."""
-        return {one.fileno() for one in (self.socket, *self.waiting)}
+    def watch(self, poller: Any, *, starved: bool) -> None:
+        """Have those polled who have not shown a token yet, and neighbours where nothing can go on without them."""
+        self.patient = starved
+        neighbours = [one.connection for one in self.neighbours] if starved else []
+        wanted = {one.fileno() for one in (self.socket, *self.waiting, *neighbours)}
+        for number in self.polled - wanted:
+            poller.unregister(number)
+        for number in wanted - self.polled:
+            poller.register(number, POLLIN)
+        self.polled = wanted
 
     def enter(self, guests: dict[str, Any]) -> None:
         """Let in who comes with the token of a guest."""
@@ -218,9 +246,11 @@ class Host:
     def __init__(self, name: str, token: str) -> None:
         self.lock = threading.RLock()  # a finalizer may come at any moment
         self.maps: dict[int, mmap.mmap] = {}
-        self.leases: dict[
-            int, list[Any]
-        ] = {}  # of each, how many pieces are looked at; its route, and that one's account
+        # Of each lease, how many pieces are looked at; its route, and that one's account.
+        self.leases: dict[int, list[Any]] = {}
+        self.freed: deque[bytes] = deque()  # what could not be said yet
+        self.early: Message | None = None  # a letter that waits for something that was sent the other way before
+        self.room = bytearray(LETTER)
         self.closing = False
         self.owner = os.getpid()
         self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -228,57 +258,76 @@ class Host:
             self.connection.settimeout(PATIENCE)
             self.connection.connect(f"\0{name}")
             self.connection.send(token.encode())
+            self.connection.setblocking(False)
         except BaseException:
             self.connection.close()
             raise
 
-    def frames(self, small: list[Any], fields: dict[str, Any], flow: Inflow) -> list[Any]:
+    def next(self) -> Message | None:
+        """Return what came next, its frames not looked up yet; None where nothing is here.
+
+        Raises:
+            OSError: the server is gone.
+            Nonsense: it is none of Penstock's.
+        """
+        early, self.early = self.early, None
+        while early is None:
+            try:
+                count, ancillary, _, _ = self.connection.recvmsg_into([self.room], DESCRIPTOR)
+            except BlockingIOError:
+                return None
+            if not count:
+                raise ConnectionResetError("the server has closed its end")
+            said = memoryview(self.room)[:count]
+            if ancillary:
+                self.add(bytes(said), ancillary)
+                continue
+            size = SAID.unpack_from(said)[0] if count >= SAID.size else count
+            end = SAID.size + size
+            return opened([said[SAID.size : end], bytes(said[end:])], LENT)
+        return early
+
+    def frames(self, message: Message, flow: Inflow) -> list[Any]:
         """Return all frames of a batch, the large ones in place.
 
         Args:
-            small: those that came.
-            fields: what the message says of the others.
+            message: what was said, and its small frames in one.
             flow: the account of the route that it came down.
 
         Raises:
             Nonsense: they are nowhere.
         """
         found: list[Any] = []
-        waiting = iter(small)
-        lent, lease = fields["lent"], fields["lease"]
-        self.leases[lease] = [len(lent), fields["route"], flow]
-        for place, number, offset, nbytes in lent:
-            while len(found) < place:
-                frame = next(waiting, None)
-                if frame is None:
-                    raise Nonsense("frames that are missing")
-                found.append(frame)
-            memory = self.map(number)
-            if nbytes <= 0 or offset + nbytes > len(memory):
+        fields, (letter,) = message.fields, message.frames
+        pieces, lease = fields["pieces"], fields["lease"]
+        large = sum(number > 0 for number, _, _ in pieces)
+        if large:
+            self.leases[lease] = [large, fields["route"], flow]
+        for number, offset, nbytes in pieces:
+            memory = self.maps.get(number) if number else letter
+            if memory is None or nbytes <= 0 or offset + nbytes > len(memory):
                 raise Nonsense("memory that is not there")
             root: Any = np.frombuffer(memory, np.uint8, nbytes, offset)
-            weakref.finalize(root, self.free, lease).atexit = False
+            if number:
+                weakref.finalize(root, self.free, lease).atexit = False
             found.append(memoryview(root))
-        return [*found, *waiting]
+        return found
 
-    def map(self, number: int) -> mmap.mmap:
-        """Return an arena; its descriptor is on its way, at least."""
-        while number not in self.maps:
-            try:
-                said, fds, _, _ = socket.recv_fds(self.connection, NEW.size, 1)
-            except OSError as error:
-                raise Nonsense(f"no shared memory: {error}") from None
-            try:
-                if len(said) != NEW.size or len(fds) != 1:
-                    raise Nonsense("no shared memory")
-                its, size = NEW.unpack(said)
-                if size > os.fstat(fds[0]).st_size:
-                    raise Nonsense("shared memory that is too small")
-                self.maps[its] = mmap.mmap(fds[0], size, mmap.MAP_SHARED, mmap.PROT_READ)
-            finally:
-                for fd in fds:
-                    os.close(fd)
-        return self.maps[number]
+    def add(self, said: bytes, ancillary: list[tuple[int, int, bytes]]) -> None:
+        """Take in an arena."""
+        fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for fd in array("i", data)]
+        try:
+            if len(said) != NEW.size or len(fds) != 1:
+                raise Nonsense("no shared memory")
+            its, size = NEW.unpack(said)
+            if size > os.fstat(fds[0]).st_size:
+                raise Nonsense("shared memory that is too small")
+            self.maps[its] = mmap.mmap(fds[0], size, mmap.MAP_SHARED, mmap.PROT_READ)
+        except (OSError, ValueError) as error:
+            raise Nonsense(f"no shared memory: {error}") from None
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def free(self, lease: int) -> None:
         """Say that nobody looks at a piece any more. Runs in whatever thread lets go of it; not in a fork."""
@@ -290,10 +339,23 @@ class Host:
             if not held[0]:
                 del self.leases[lease]
                 _, route, flow = held
-                with contextlib.suppress(OSError):  # the server is gone, and its arenas with it
-                    self.connection.send(FREE.pack(lease, route, flow.finished))
+                self.freed.append(FREE.pack(lease, route, flow.tell()))
+                self.tell()
             if self.closing and not self.leases:
                 self.connection.close()
+
+    def tell(self) -> None:
+        """Say what nobody looks at any more, as far as there is room for it on the way."""
+        with self.lock:
+            while self.freed:
+                said = self.freed.popleft()
+                try:
+                    self.connection.send(said)
+                except BlockingIOError:
+                    self.freed.appendleft(said)
+                    return
+                except OSError:  # the server is gone, and its arenas with it
+                    self.freed.clear()
 
     def close(self) -> None:
         """Close, as soon as nobody looks any more."""

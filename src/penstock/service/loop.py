@@ -1,9 +1,12 @@
 """The loop of a server: sockets, accounts, and the lanes behind it.
 
     consumers ◄── ROUTER ◄── loop (one thread) ◄── lanes (a thread and a loader each) ◄── workers
+    those of this host ◄── Unix sockets ◄────────────┘
 
-The loop alone touches sockets and accounts. It never waits for a lane, and never for a consumer: what has no credit is
-not sent. Nothing that a peer says can raise in it; whatever is nonsense drops that peer.
+The loop alone touches ZeroMQ's sockets. It never waits for a lane, and never for a consumer: what has no credit is not
+sent. Nothing that a peer says can raise in it; whatever is nonsense drops that peer. Where there are consumers of this
+host, a lane that has read a batch sends it to them in its own thread; accounts have a lock for that, and what must go
+through ZeroMQ meanwhile is left to the loop. A lane never waits for that lock, since whoever has it may wait for lanes.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ logger = logging.getLogger("penstock")
 
 DROPPED = 4096  # peers that are remembered as dropped
 COPIED = 1 << 18  # bytes up to which a copy costs less than hearing, in a thread of pyzmq's, that memory was sent
+FAULT = "the data service has stopped: a fault of Penstock"
 TURN = 512  # messages that are heard before something is sent again
 
 
@@ -61,15 +65,18 @@ class Loop:
         self.totals = {"batches": 0, "bytes": 0, "dropped": 0}
         self.began = time.monotonic()
         self.stopping = threading.Event()
+        self.thread = 0  # the loop's own
+        self.tick = 0.0
         self.mode: Following | Dealing
         if terms.mode == "share":
             self.mode = Dealing(self.start_lane, self, terms.state_file, self.digest, terms.patience)
         else:
             self.mode = Following(self.start_lane, self, terms.lanes)
         self.bell = Bell()
+        self.lock = threading.RLock()  # of all accounts
+        self.later: list[tuple[Guest, Sequence[Any], Sequence[Any]]] = []  # what lanes leave to the loop's thread
         self.endpoints: list[str] = []
         self.hall: Hall | None = None
-        self.polled: set[int] = set()
         teach_malloc()  # each group of small batches is memory of its own
         self.library = zmq()
         self.context = self.library.Context()
@@ -116,11 +123,35 @@ class Loop:
         self.poller.register(self.bell.number, z.POLLIN)
         if self.terms.local and possible():
             self.hall = Hall()
-            self.admit(self.hall)
+            self.hall.watch(self.poller, starved=False)
 
     def wake(self) -> None:
-        """Let the loop look again. Called by lanes."""
+        """Let the loop look again."""
         self.bell.ring()
+
+    def deliver(self) -> None:
+        """Send what a lane has read. Called by lanes, in their threads."""
+        hall = self.hall
+        if hall is None or not hall.neighbours or not self.lock.acquire(blocking=False):
+            self.wake()
+            return
+        try:
+            if not self.stopping.is_set():
+                self.visit(hall)
+                self.mode.pump()
+                if self.starved and not hall.patient:
+                    self.wake()
+        except Exception:
+            logger.exception(FAULT)
+            self.stopping.set()
+            self.wake()
+        finally:
+            self.lock.release()
+
+    def stuck(self) -> None:
+        """Hear at once what consumers of this host are through with: a lane has no room. Called by lanes."""
+        if self.hall is not None and self.hall.neighbours:
+            self.wake()
 
     def frame(self, memory: Any) -> Any:
         """Return a frame over memory that can be sent several times."""
@@ -132,6 +163,10 @@ class Loop:
 
     def send(self, guest: Guest, frames: Sequence[Any], bulk: Sequence[Any] = ()) -> None:
         """Send a message to a consumer; one that is gone is noted."""
+        if threading.get_ident() != self.thread:
+            self.later.append((guest, frames, bulk))
+            self.wake()
+            return
         z, send = self.library, self.router.send
         try:
             send(guest.identity, NOBLOCK | MORE)
@@ -156,7 +191,9 @@ class Loop:
     def start_lane(self, key: Key) -> Lane:
         """Start to read the pipeline, for one kind of consumer."""
         terms = self.terms
-        return Lane(self.dataset, key, self.make_loader, (terms.window, terms.window_bytes), self.wake)
+        return Lane(
+            self.dataset, key, self.make_loader, (terms.window, terms.window_bytes), self.deliver, stuck=self.stuck
+        )
 
     def make_loader(self, dataset: Dataset[Any], key: Key) -> Loader[Any]:
         """Return a loader; ranks divide the workers among them."""
@@ -169,30 +206,44 @@ class Loop:
 
     def run(self) -> None:
         """Serve until told to stop."""
+        self.thread = threading.get_ident()
         try:
-            tick = 0.0
             while not self.stopping.is_set():
                 ready = dict(self.poller.poll(250))
-                if self.door.socket in ready:
-                    self.door.answer()
-                if self.router in ready:
-                    self.hear()
-                if self.hall is not None:
-                    self.visit(self.hall, ready)
-                if self.bell.number in ready:
-                    self.bell.answer()
-                self.mode.pump()
-                now = time.monotonic()
-                due = now - tick >= BEAT / 2
-                self.pulse(due)
-                if due:
-                    tick = now
-                    self.expire(now)
-                    self.mode.tick()
+                with self.lock:
+                    self.turn(ready)
         except Exception:
-            logger.exception("the data service has stopped: a fault of Penstock")
+            logger.exception(FAULT)
         finally:
-            self.shut()
+            self.stopping.set()
+            with self.lock:
+                self.shut()
+
+    def turn(self, ready: dict[Any, int]) -> None:
+        """Hear what has come, and send what can be sent."""
+        if self.bell.number in ready:
+            self.bell.answer()
+        later, self.later = self.later, []
+        for message in later:
+            self.send(*message)
+        if self.door.socket in ready:
+            self.door.answer()
+        if self.router in ready:
+            self.hear()
+        if self.hall is not None:
+            if self.hall.waiting or self.hall.socket.fileno() in ready:
+                self.admit(self.hall)
+            self.visit(self.hall)
+        self.mode.pump()
+        if self.hall is not None:
+            self.hall.watch(self.poller, starved=self.starved)
+        now = time.monotonic()
+        due = now - self.tick >= BEAT / 2
+        self.pulse(due)
+        if due:
+            self.tick = now
+            self.expire(now)
+            self.mode.tick()
 
     def shut(self) -> None:
         """Close everything, the sockets even where the user's pipeline fails at its end.
@@ -215,10 +266,8 @@ class Loop:
         self.context.destroy(linger=200)
         self.bell.close()
 
-    def visit(self, hall: Hall, ready: dict[Any, int]) -> None:
-        """Look after the consumers of this host."""
-        if hall.waiting or not self.polled.isdisjoint(ready):
-            self.admit(hall)
+    def visit(self, hall: Hall) -> None:
+        """Hear what the consumers of this host are through with."""
         for one in list(hall.neighbours):
             try:
                 for number, finished in one.hear().items():
@@ -230,14 +279,13 @@ class Loop:
                 hall.neighbours.remove(one)
 
     def admit(self, hall: Hall) -> None:
-        """Let in who comes from this host, and poll those who have not shown a token yet."""
+        """Let in who comes from this host."""
         hall.enter({guest.token: guest for guest in self.guests.values()})
-        wanted = hall.sockets()
-        for number in self.polled - wanted:
-            self.poller.unregister(number)
-        for number in wanted:
-            self.poller.register(number, self.library.POLLIN)
-        self.polled = wanted
+
+    @property
+    def starved(self) -> bool:
+        """Whether nothing can go on before something is finished."""
+        return self.mode.starved or any(lane.full for lane in self.mode.lanes)
 
     def hear(self) -> None:
         """Take what has come, for a while."""

@@ -12,7 +12,8 @@ server that connects is told has one frame.
     ── hello   version, name                         ──►            new connection, or the server said "again"
     ◄── welcome token, instance, mode, pipeline, …    ──            or: refuse, with the reason
     ── open    token, route, where, window, bytes    ──►            a route: one subscription to one epoch
-    ◄── data    route, seq, number, sizes, positions  ──            as long as the route's credit lasts
+    ◄── data    route, seq, numbers, sizes, positions ──            as long as the route's credit lasts
+    ◄── lent    the same, where it lies, the lease    ──            or so, on the same host (``local``)
     ── beat    token, [[route, finished], …]         ──►            credit comes back; says "I am here", too
     ◄── pulse   [[route, sent, kept], …]              ──            what must have arrived by now
     ◄── end     route, seq, total                     ──            or: fail, with the error as text
@@ -40,6 +41,9 @@ them, route i is for the numbers i, i + n, i + 2n, …, whoever serves it.
 ``open`` then says which batches the consumer still holds, and which it has finished since the server last wrote its
 account down (``kept`` in pulses); everything else that had been sent to it goes to others.
 
+**On one host** large batches come through a Unix socket instead (``local``), which also carries back what is finished,
+with whatever memory nobody looks at any more. The numbers are the same: what is ahead of its turn waits for ZeroMQ.
+
 **Nonsense.** Each field is checked before it is used, and the socket takes no message above 64 KB from a consumer. A
 peer that says what cannot be meant is dropped: nothing of it is heard any more. A token belongs to a connection, so a
 message that was recorded on one is nonsense on another.
@@ -52,7 +56,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"PS"
 WORDS = 1 << 16  # bytes that a consumer's message, and the JSON of any, may have
 NUMBERS = 1 << 53  # above all whole numbers
@@ -136,8 +140,8 @@ def triple(value: Any) -> bool:
 
 
 def piece(value: Any) -> bool:
-    """Tell whether this is a frame's place, an arena, an offset and a number of bytes."""
-    return isinstance(value, list) and len(value) == 4 and all(map(whole, value))
+    """Tell whether this is an arena, an offset and a number of bytes."""
+    return isinstance(value, list) and len(value) == 3 and all(map(whole, value))
 
 
 def position(value: Any, depth: int = 8) -> bool:
@@ -172,6 +176,13 @@ WANTS: dict[str, Schema] = {  # from consumers
     "bye": {"token": word},
     "status": {},
 }
+BATCHES: Schema = {
+    "route": positive,
+    "seq": whole,
+    "numbers": listed(whole, 4096),
+    "sizes": listed(whole, 4096),
+    "after": maybe(listed(position, 4096)),
+}
 SAYS: dict[str, Schema] = {  # from servers
     "welcome": {
         "version": word,
@@ -187,15 +198,8 @@ SAYS: dict[str, Schema] = {  # from servers
     },
     "refuse": {"reason": text(4096), "route": whole},
     "again": {},
-    "data": {
-        "route": positive,
-        "seq": whole,
-        "numbers": listed(whole, 4096),
-        "sizes": listed(whole, 4096),
-        "after": maybe(listed(position, 4096)),
-        "lent": maybe(listed(piece, 4096)),
-        "lease": whole,
-    },
+    "data": BATCHES,
+    "lent": {**BATCHES, "pieces": listed(piece, 4096), "lease": positive},
     "end": {"route": positive, "seq": whole, "total": maybe(whole), "late": flag},
     "fail": {
         "route": positive,
@@ -248,7 +252,7 @@ def opened(frames: Sequence[Any], schemas: Mapping[str, Schema]) -> Message:
     for name, check in schema.items():
         if not check(fields[name]):
             raise Nonsense(f"{kind}: an impossible {name}")
-    if len(frames) > 1 and kind != "data":
+    if len(frames) > 1 and kind not in {"data", "lent"}:
         raise Nonsense(f"{kind}: {len(frames)} frames")
     return Message(kind, fields, frames[1:])
 

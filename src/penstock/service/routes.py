@@ -143,36 +143,33 @@ def neighbours(entries: Iterable[Entry]) -> list[Entry]:
     return found
 
 
-def send_batches(  # noqa: PLR0913  all of it is the message
-    route: Route,
-    batches: Batches,
-    frames: Sequence[Any],
-    outlet: Outlet,
-    *,
-    lent: list[list[int]] | None = None,
-    lease: int = 0,
-) -> None:
-    """Send batches in one message, and note them."""
-    seq = route.flow.sent
-    count = len(batches.sizes)
+def said_of(route: Route, batches: Batches) -> str:
+    """Return what is said of batches that come next down a route."""
+    return f'"route":{route.number},"seq":{route.flow.sent},{batches.told}'
+
+
+def note(route: Route, batches: Batches, outlet: Outlet) -> None:
+    """Note that batches are sent."""
     route.nbytes += route.flow.extend(batches.sizes)
-    route.batches += count
-    outlet.count(count)
-    where = "null" if lent is None else lent
-    said = f'{{"route":{route.number},"seq":{seq},"lent":{where},"lease":{lease},{batches.told}}}'
-    outlet.send(route.guest, [HEADS["data"] + said.encode()], frames)
+    route.batches += len(batches.sizes)
+    outlet.count(len(batches.sizes))
+
+
+def send_batches(route: Route, batches: Batches, frames: Sequence[Any], outlet: Outlet) -> None:
+    """Send batches in one message, and note them."""
+    said = HEADS["data"] + f"{{{said_of(route, batches)}}}".encode()
+    note(route, batches, outlet)
+    outlet.send(route.guest, [said], frames)
 
 
 def send_large(route: Route, entry: Entry, outlet: Outlet) -> None:
     """Send a batch that travels alone: on this host, only where it lies."""
     near = route.guest.local
-    found = None if near is None else near.lend(entry)
     batches = entry.batches = entry.batches or described([entry])
-    if found is None:
+    if near is not None and near.lend(entry, said_of(route, batches)):
+        note(route, batches, outlet)
+    else:
         send_batches(route, batches, large(entry, outlet), outlet)
-        return
-    frames, lent, lease = found
-    send_batches(route, batches, frames, outlet, lent=lent, lease=lease)
 
 
 def large(entry: Entry, outlet: Outlet) -> list[Any]:

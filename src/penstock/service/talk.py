@@ -22,6 +22,7 @@ from penstock.transport.wire import divided
 
 WINDOW = 1024  # batches, which small ones need to be fast …
 DEALT = 16  # … but what one consumer holds, no other gets
+SENT = frozenset({"data", "end", "fail", "void"})  # what comes down a route
 
 
 class Talk:
@@ -71,8 +72,7 @@ class Talk:
         """Note that the consumer is through with what it had in hand."""
         if inlet.hand is None:
             return
-        inlet.flow.finished += 1
-        inlet.freed += nbytes
+        inlet.flow.finish(nbytes)
         if self.mode == "share":
             inlet.unkept.append(None if inlet.hand in inlet.void else inlet.hand)
         inlet.hand = None
@@ -81,11 +81,13 @@ class Talk:
 
     def half(self, inlet: Inlet) -> bool:
         """Tell whether half of the credit is finished, or so much that another batch as large as any may not fit."""
-        due = inlet.flow.finished - inlet.told
-        return due > 0 and (2 * due >= self.window or 2 * (inlet.freed + inlet.largest) >= self.bytes)
+        flow = inlet.flow
+        due = flow.finished - flow.told
+        return due > 0 and (2 * due >= self.window or 2 * (flow.freed + inlet.largest) >= self.bytes)
 
     def heard(self, peer: Peer, message: Message) -> None:
-        """Do what a server says."""
+        """Do what a server says, after what it sent through shared memory before."""
+        self.collect(peer)
         kind, fields = message.kind, message.fields
         if kind == "welcome":
             self.welcome(peer, fields)
@@ -99,14 +101,40 @@ class Talk:
         elif kind == "pulse":
             for route, sent, kept in fields["routes"]:
                 self.pulse(route, sent, kept)
-        elif kind != "figures":
-            inlet = next((inlet for inlet in self.inlets if inlet.route == fields["route"]), None)
-            if inlet is None or inlet.peer is not peer:
+        elif kind in SENT:
+            inlet = self.inlet_of(peer, fields["route"])
+            if inlet is None:
                 return  # of a route that was given up
             try:
                 self.arrive(inlet, message)
             except Missing:
                 self.open_route(inlet)
+
+    def inlet_of(self, peer: Peer, route: int) -> Inlet | None:
+        """Return what a server sends to by a route, if that was not given up."""
+        return next((inlet for inlet in self.inlets if inlet.route == route and inlet.peer is peer), None)
+
+    def collect(self, peer: Peer, *, one: bool = False) -> bool:
+        """Take in what has come through shared memory, or only one batch; return whether there was any.
+
+        A letter that is ahead of its turn waits for what ZeroMQ brings, or for the route to be given up.
+        """
+        host = peer.host
+        came = False
+        try:
+            while host is not None and not (came and one) and (letter := host.next()) is not None:
+                fields = letter.fields
+                inlet = self.inlet_of(peer, fields["route"])
+                if inlet is not None and fields["seq"] > inlet.flow.received:
+                    host.early = letter
+                    break
+                frames = host.frames(letter, Inflow() if inlet is None else inlet.flow)
+                if inlet is not None:
+                    self.batches(inlet, fields, frames)
+                    came = True
+        except OSError:  # it closed its end; what it sends, comes through ZeroMQ
+            peer.leave()
+        return came
 
     def welcome(self, peer: Peer, fields: dict[str, Any]) -> None:
         """Enter; open what is to come from here."""
@@ -154,13 +182,12 @@ class Talk:
         if not peer.token:
             return
         if inlet.route:
-            self.send(peer, "close", token=peer.token, route=inlet.route, finished=inlet.told)
+            self.send(peer, "close", token=peer.token, route=inlet.route, finished=inlet.flow.told)
         held = inlet.held()
         self.routes += 1
         inlet.route = self.routes
         inlet.flow = Inflow()
         inlet.flow.received = len(held)
-        inlet.told = 0
         inlet.leaving = False
         share = self.mode == "share"
         number = inlet.where.number
@@ -237,10 +264,6 @@ class Talk:
         """Put batches into the buffer."""
         numbers, sizes = fields["numbers"], fields["sizes"]
         after = fields["after"] or [None] * len(numbers)
-        if fields["lent"] is not None:
-            if inlet.peer.host is None:
-                raise Nonsense("memory of another host")
-            frames = inlet.peer.host.frames(list(frames), fields, inlet.flow)
         if not numbers or not len(numbers) == len(sizes) == len(after) or not frames:
             raise Nonsense("data of which the parts do not fit")
         again = inlet.flow.accept(fields["seq"], len(numbers))
