@@ -5,7 +5,6 @@ python -m tests.soak.ends server|consumer {"…": …}     a server ends when it
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from zmq.utils import garbage
+from tests.soak.rounds import nothing_left
 
 import penstock as ps
-from penstock.executors.nursery import registry
-from penstock.testing import Ledger
 
 ROWS = 4
 
@@ -49,17 +46,6 @@ def digest(batch: Any) -> str:
 def executor_of(name: str) -> Any:
     """Return where a server works."""
     return {"inline": None, "threads": ps.Threads(2), "processes": ps.Processes(1)}[name]
-
-
-@contextlib.contextmanager
-def nothing_left() -> Iterator[None]:
-    """See to it that what is done inside leaves no thread, process, descriptor or shared memory behind."""
-    before = Ledger()
-    yield
-    registry.retire()
-    garbage.gc.stop()  # pyzmq's own thread, which waits for memory that was sent
-    left = Ledger.settled(before, 10.0)
-    assert not left, f"left behind: {left}"
 
 
 def serve(said: dict[str, Any]) -> None:
