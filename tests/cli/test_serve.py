@@ -30,3 +30,29 @@ def test_two_terminals(tmp_path):
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert not os.path.exists(f"{tmp_path}/batches")
+
+
+def test_a_signal_while_a_server_is_waited_for(script):
+    """An exception from a signal's handler leaves a server that is closed in good order: its thread is waited for."""
+    done = script("""
+        import os, signal, threading
+        import penstock as ps
+
+        def ended(*_):
+            raise SystemExit(3)
+
+        signal.signal(signal.SIGTERM, ended)
+        server = ps.serve(ps.range(10), "tcp://127.0.0.1:*")
+        waiting = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
+        waiting.start()
+        try:
+            server.wait()
+        except SystemExit:
+            print(server)
+        server.close()
+        print(server)
+    """)
+    assert done.returncode == 0, done.stderr
+    before, after = done.stdout.splitlines()
+    assert "closed" not in before
+    assert "closed" in after

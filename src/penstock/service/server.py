@@ -61,12 +61,14 @@ class Server:
 
     def wait(self, seconds: float | None = None) -> None:
         """Serve on, until somebody closes the server, or Ctrl-C, or some seconds have passed."""
+        # Not by joining the thread: where a signal's handler raises in there, Python 3.11 takes the thread for one that
+        # has ended, and ``close`` would not wait for it.
         deadline = None if seconds is None else time.monotonic() + seconds
-        while self._thread.is_alive():
+        while not self._loop.stopping.is_set():
             left = 1.0 if deadline is None else min(1.0, deadline - time.monotonic())
             if left <= 0:
                 return
-            self._thread.join(left)
+            self._loop.stopping.wait(left)
 
     def close(self) -> None:
         """Stop serving, and end the workers. Consumers wait for another server, as long as their timeout says."""
