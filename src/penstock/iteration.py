@@ -152,7 +152,7 @@ class Epoch(Generic[T]):
                 if position is None or isinstance(error, StateError):
                     raise
                 raise StateError(f"The state's position does not fit this pipeline: {short(position)}.") from error
-        self._bundles = type(self._cursor).ready is not Cursor.ready or self._engine.executor.count > 0
+        self._bundles = self._cursor.bundles or self._engine.executor.count > 0
         return self._cursor
 
     def _prime(self) -> None:

@@ -166,6 +166,8 @@ def given(outcome: Outcome) -> int:
 class Stage(Cursor):
     """The cursor of what workers compute: its items and positions are those of Walk and Spread, to the letter."""
 
+    bundles = True
+
     def __init__(self, read: Afar, node: Node, position: Any) -> None:
         base, steps = chain(node)
         self.read = read

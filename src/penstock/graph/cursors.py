@@ -228,7 +228,8 @@ class Walk(Cursor):
         self.counted = 0
         length = node.length()
         self.end = float("inf") if length is None else length
-        self.together = 1 if all(n.pure for n in ordered(node)) else 0
+        self.bundles = all(n.pure for n in ordered(node))
+        self.together = int(self.bundles)
 
     def __next__(self) -> Any:
         for value in self.items:

@@ -350,6 +350,8 @@ class Cursor(ABC):
     """A node being read from the front: an iterator that knows where it is."""
 
     place: Place  # of the item that came last
+    bundles: bool = False
+    """Whether ``ready`` may have something to give."""
 
     def __iter__(self) -> Iterator[Any]:
         return self
