@@ -126,7 +126,7 @@ class Epoch(Generic[T]):
 
     def _count(self) -> None:
         """Let the watch know how many items were taken without looking at the clock."""
-        if self._cursor is not None:
+        if self._cursor is not None and self._bundles:
             self._watch.items += self._cursor.flowed()
 
     def _open(self) -> Cursor:
