@@ -6,6 +6,7 @@ import os
 import sys
 
 from penstock.errors import ArgumentError
+from penstock.surface.hinting import hinted
 
 # Who sets them, the rank, the number of ranks: the innermost first, since one may run inside another.
 VARIABLES = (
@@ -15,6 +16,7 @@ VARIABLES = (
 )
 
 
+@hinted
 def rank_and_world() -> tuple[int, int]:
     """Return this process's rank and the world size: what ``shard="auto"`` reads; ``(0, 1)`` where nobody says.
 

@@ -17,6 +17,7 @@ from penstock.service.lanes import Where
 from penstock.service.link import Link
 from penstock.service.talk import WINDOW
 from penstock.stream import Stream
+from penstock.surface.hinting import hinted
 from penstock.transport.wire import opened
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ class Receiving(Cursor):
             self.ending()
 
 
+@hinted
 def connect(  # noqa: PLR0913  each is a decision of its own, and most calls make none
     endpoint: str | Iterable[str],
     *,

@@ -17,6 +17,7 @@ from penstock.service.keys import for_server
 from penstock.service.server import Server
 from penstock.service.terms import Terms
 from penstock.surface.dataset import node_of
+from penstock.surface.hinting import hinted
 
 if TYPE_CHECKING:
     from penstock.surface.dataset import Dataset
@@ -25,6 +26,7 @@ MODES = ("mirror", "share", "shard")
 LOCAL = ("127.", "localhost", "[::1]", "::1")
 
 
+@hinted
 def serve(  # noqa: PLR0913  each is a decision of its own, and most calls make one or two
     dataset: Dataset[Any],
     endpoint: str | Iterable[str],
