@@ -45,7 +45,11 @@ class Following:
         self.ending: list[Lane] = []
         self.routes: list[Route] = []
         self.idle: dict[Lane, float] = {}
-        self.starved = False  # whether something waits until batches are finished
+
+    @property
+    def starved(self) -> bool:
+        """Whether something waits until batches are finished."""
+        return any(route.starved for route in self.routes)
 
     def open(self, route: Route, fields: dict[str, Any]) -> str | None:
         """Let a route begin; return why not, where it cannot."""
@@ -98,6 +102,7 @@ class Following:
     def finish(self, route: Route, upto: int) -> None:
         """Hear that a consumer has come back for more."""
         if route.flow.finish(upto) and route.lane is not None:
+            route.starved = False
             self.trim(route.lane)
         route.kept = route.flow.finished
 
@@ -109,8 +114,7 @@ class Following:
 
     def pump(self) -> None:
         """Send what can be sent."""
-        self.starved = False
-        for route in list(self.routes):
+        for route in [route for route in self.routes if not route.starved]:
             while route.lane is not None and self.step(route, route.lane):
                 pass
 
@@ -136,7 +140,7 @@ class Following:
     def send(self, route: Route, lane: Lane, entry: Entry) -> bool:
         """Send a large batch, or several small ones from it on, as far as credit goes."""
         if not route.flow.allows(entry.nbytes):
-            self.starved = True
+            route.starved = True
             return False
         if entry.nbytes > SMALL:
             send_large(route, entry, self.outlet)

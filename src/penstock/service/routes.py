@@ -49,6 +49,8 @@ class Route:
         self.dealt: deque[int | None] = deque()  # numbers sent and not finished, where batches are dealt
         self.failed = False
         """Whether it was told of an error, and gets nothing more."""
+        self.starved = False
+        """Whether it can be sent nothing more before it has finished something."""
         self.kept = 0  # finished, and written down
         self.batches = 0
         self.nbytes = 0
