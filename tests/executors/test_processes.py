@@ -963,10 +963,10 @@ def arenas() -> set[str]:
 
 
 def private_bytes(pid: int) -> int:
-    """Return the private memory of a process."""
+    """Return the memory of a process that is nobody else's: what it shares counts as private while it alone looks."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     rows = dict(line.split(":", 1) for line in text.splitlines()[1:])
-    return sum(int(rows[name].split()[0]) * 1024 for name in ("Private_Clean", "Private_Dirty"))
+    return int(rows["Anonymous"].split()[0]) * 1024
 
 
 def test_arrays_of_the_description_are_shared():
@@ -992,7 +992,7 @@ def test_source_arrays_are_shared():
         assert sum(int(total) for total in loader) == int(rows.sum())
         wait_until(lambda: all(worker.pid for worker in loader.workers))
         sizes = [private_bytes(worker.pid) for worker in loader.workers]
-    assert max(sizes) < rows.nbytes  # what they hold are the batches of a ticket
+    assert max(sizes) < rows.nbytes * 3 // 4  # what they hold are the batches of a ticket
 
 
 def test_memory_maps_are_mapped(tmp_path):

@@ -21,12 +21,18 @@ from penstock.graph import execution
 from penstock.graph.execution import Executor, Limits, Outcome, Session, Ticket, Work, Worker
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """No piece is cut because this machine is busy."""
+    monkeypatch.setattr(execution, "LONG", 60.0)
+
+
 @dataclass(frozen=True)
 class Probe(Executor):
     """Computes in the caller, and writes down everything that a window does."""
 
     count: int = 2  # type: ignore[misc]
-    nbytes: int = 0
+    nbytes: int | Callable[[Ticket], int] = 0
     seconds: float | Callable[[Ticket], float] | None = None
     sessions: list[ProbeSession] = field(default_factory=list, compare=False)
 
@@ -74,7 +80,8 @@ class ProbeSession(Session):
             seconds = seconds(ticket)
         if seconds is None:
             seconds = outcome.seconds
-        return outcome._replace(nbytes=self.probe.nbytes, seconds=seconds)
+        nbytes = self.probe.nbytes
+        return outcome._replace(nbytes=nbytes(ticket) if callable(nbytes) else nbytes, seconds=seconds)
 
     def cancel(self) -> None:
         self.cancelled += 1
@@ -191,12 +198,25 @@ def test_pieces_stay_small_where_work_is_slow():
     assert {ticket.size for ticket in probe.only.submitted} == {1}
 
 
-def test_pieces_stay_small_where_items_are_heavy():
-    """Quick work that makes much data is not bundled: a piece would be a large part of the window."""
-    probe = Probe(seconds=1e-6, nbytes=1 << 20)
-    with ps.range(2000).map(str).loader(workers=probe) as loader:
-        assert sum(1 for _ in loader) == 2000
-    assert max(ticket.size for ticket in probe.only.submitted) <= 2
+@pytest.mark.parametrize(
+    ("each", "window_bytes", "largest"),
+    [(1 << 20, 256 << 20, 4), (10 << 20, 256 << 20, 1), (1 << 20, 12 << 20, 2)],
+    ids=["of a megabyte", "of ten", "in a small window"],
+)
+def test_heavy_pieces(each, window_bytes, largest):
+    """Quick work that makes much data is bundled up to a few megabytes, and to a small part of the window."""
+    probe = Probe(seconds=1e-6, nbytes=lambda ticket: ticket.size * each)
+    with ps.range(1000).map(str).loader(workers=probe, window_bytes=window_bytes) as loader:
+        assert sum(1 for _ in loader) == 1000
+    assert max(ticket.size for ticket in probe.only.submitted) == largest
+
+
+def test_bytes_of_pieces_that_grow():
+    """Where pieces turn larger than those whose bytes are known, no more are under way than the window holds."""
+    probe = Probe(nbytes=lambda ticket: ticket.size << 20, seconds=lambda ticket: 1e-6 if ticket.start > 60 else 0.1)
+    with ps.range(1000).map(str).loader(workers=probe, window_bytes=40 << 20) as loader:
+        ahead = [sum(ticket.size for ticket in probe.only.tickets) for _ in loader]
+    assert 30 < max(ahead) <= 40
 
 
 def test_pieces_shrink():
