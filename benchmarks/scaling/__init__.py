@@ -4,5 +4,6 @@
     python -m benchmarks.scaling --measure    measure the costs on this machine first, and compare model and service
 
 model    servers, workers, networks and consumers as queues      measured  the real service over loopback
-tables   what is told of it                                      picture   the same, drawn
+tables   what is told of it, as tables                           picture   the same, drawn
+rules    … in words, with their figures
 """

@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scaling", description="How far the data service carries."
     )
-    parser.add_argument("--measure", action="store_true", help="measure the costs on this machine first (minutes)")
+    parser.add_argument("--measure", action="store_true", help="measure the costs on this machine first (two minutes)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often to measure (%(default)s)")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="how long, each time (%(default)s)")
     options = parser.parse_args(arguments)
     if options.measure:
-        tables.save(*measured(options.rounds, options.seconds))
+        tables.save(*measured(options.rounds, options.seconds), tables.Effort(options.rounds, options.seconds))
     blocks = tables.blocks()
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), blocks), encoding="utf-8")
     PAGE.with_suffix(".svg").write_text(picture(), encoding="utf-8")

@@ -27,6 +27,9 @@ from benchmarks.workloads.served import HOST, Same, look, port
 CALIBRATED = ((4096, 1 << 17), (1 << 20, 1 << 23))
 """Bytes of the batches from which the costs are worked out: two that travel together, and two that travel alone."""
 
+CROWDS = (1, 4)
+"""Consumers from which the costs are worked out: one that has the caches to itself, and several that share them."""
+
 CHECKED = [(nbytes, consumers) for nbytes in (1 << 15, 1 << 21, 1 << 22) for consumers in (1, 2, 4)]
 """Bytes and consumers of what the model is compared with; none of these sizes was used to work out the costs."""
 
@@ -165,13 +168,17 @@ def measure(nbytes: int, consumers: int, seconds: float, workers: int = 0) -> Ru
 
 
 def fitted(runs: list[Run]) -> Costs:
-    """Return costs from runs of one consumer with batches of different sizes, by relative least squares."""
-    sizes = np.array([run.nbytes for run in runs], float)
+    """Return costs from runs of different sizes, by relative least squares: means of each consumer's share of them."""
+    sizes = sorted({run.nbytes for run in runs})
+
+    def share(run: Run, name: str) -> float:
+        cost: float = getattr(run, name)
+        return cost if name == "lane" else cost / run.consumers
 
     def line(name: str) -> tuple[float, float]:
-        costs = np.array([getattr(run, name) for run in runs])
-        known: Any = np.stack([1 / costs, sizes / costs], axis=1)
-        found = np.linalg.lstsq(known, np.ones(len(runs)), rcond=None)[0]
+        costs = np.array([np.mean([share(run, name) for run in runs if run.nbytes == size]) for size in sizes])
+        known: Any = np.stack([1 / costs, np.array(sizes) / costs], axis=1)
+        found = np.linalg.lstsq(known, np.ones(len(sizes)), rcond=None)[0]
         return max(float(found[0]), 0.0), max(float(found[1]), 0.0)
 
     return Costs(lane=line("lane"), send=line("send"), carry=line("carry"), read=line("read"))
@@ -188,12 +195,14 @@ def measured(rounds: int, seconds: float) -> tuple[Service, list[Comparison]]:
 
     Everything is measured in turns, so that other work on the machine disturbs all alike.
     """
-    wanted = [(nbytes, 1, 0) for sizes in CALIBRATED for nbytes in sizes]
+    wanted = [(nbytes, consumers, 0) for sizes in CALIBRATED for nbytes in sizes for consumers in CROWDS]
     wanted += [(nbytes, consumers, 0) for nbytes, consumers in CHECKED]
     wanted += [(PACED_BYTES, consumers, workers) for workers, consumers in PACED]
     taken = [[measure(*one[:2], seconds, workers=one[2]) for one in wanted] for _ in range(rounds)]
     runs = {one: median(list(same)) for one, same in zip(wanted, zip(*taken, strict=True), strict=True)}
-    service = Service(*(fitted([runs[nbytes, 1, 0] for nbytes in sizes]) for sizes in CALIBRATED))
+    service = Service(
+        *(fitted([runs[nbytes, crowd, 0] for nbytes in sizes for crowd in CROWDS]) for sizes in CALIBRATED)
+    )
     return service, list(compared(service, runs))
 
 

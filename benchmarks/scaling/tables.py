@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.scaling.measured import Comparison
-from benchmarks.scaling.model import GIGABIT, Costs, Plan, Service, simulate
+from benchmarks.scaling.model import GIGABIT, SMALL, Costs, Plan, Service, simulate
+from benchmarks.scaling.rules import WORKERS, count, rules
 
 WRITTEN = Path(__file__).parent / "costs.json"
-WORKERS = 64  # of one server: the cores of one machine
 CONSUMERS = (1, 2, 4, 8, 16, 64, 256, 1000)
 POOLS = (10, 100, 1000, 10_000)
 NETWORKS = (10, 25, 100, 400)  # Gb/s
 
 
-def save(service: Service, comparisons: list[Comparison]) -> None:
+@dataclass(frozen=True)
+class Effort:
+    """How it was measured."""
+
+    rounds: int
+    seconds: float
+
+
+def save(service: Service, comparisons: list[Comparison], effort: Effort) -> None:
     """Write down what was measured."""
-    text = {"service": asdict(service), "compared": [asdict(one) for one in comparisons]}
+    text = {"effort": asdict(effort), "service": asdict(service), "compared": [asdict(one) for one in comparisons]}
     WRITTEN.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 
 
-def load() -> tuple[Service, list[Comparison]]:
+def load() -> tuple[Service, list[Comparison], Effort]:
     """Return what was measured last."""
     text = json.loads(WRITTEN.read_text(encoding="utf-8"))
     together, alone = (
         Costs(**{name: tuple(value) for name, value in text["service"][kind].items()}) for kind in ("together", "alone")
     )
-    return Service(together, alone), [Comparison(**one) for one in text["compared"]]
+    return Service(together, alone), [Comparison(**one) for one in text["compared"]], Effort(**text["effort"])
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -40,23 +49,18 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
 
 
-def count(number: float) -> str:
-    """Return a number with three figures that mean something.
-
-    >>> count(12345.6), count(0.4567)
-    ('12,300', '0.457')
-    """
-    digits = 3 - len(str(int(number))) if number >= 1 else 3
-    return f"{round(number, digits):,.{max(digits, 0)}f}"
-
-
-def checked(comparisons: Iterable[Comparison]) -> str:
-    """Return the check: model and service, side by side."""
+def checked(comparisons: list[Comparison], effort: Effort) -> str:
+    """Return the check: how, and model and service side by side."""
+    errors = sorted(abs(one.error) for one in comparisons)
+    said = (
+        f"Medians of {effort.rounds} rounds of {effort.seconds:g} s in turns. The model is {errors[-1]:.0f} % off at "
+        f"most, {median(errors):.0f} % in the middle.\n"
+    )
     rows = (
         (one.what, one.consumers, one.unit, count(one.predicted), count(one.measured), f"{one.error:+.0f} %")
         for one in comparisons
     )
-    return table(("", "consumers", "", "model", "measured", "error"), rows)
+    return f"{said}\n{table(('', 'consumers', '', 'model', 'measured', 'error'), rows)}"
 
 
 def costs(service: Service) -> str:
@@ -65,7 +69,7 @@ def costs(service: Service) -> str:
     for name in ("lane", "send", "carry", "read"):
         found = [getattr(kind, name) for kind in (service.together, service.alone)]
         rows.append((name, *(f"{1e6 * once:.1f} + {1e9 * byte * 1e3:.0f}" for once, byte in found)))
-    return table(("µs a batch + µs a MB", "up to 256 KB", "larger"), rows)
+    return table(("µs a batch + µs a MB", f"up to {SMALL >> 10} KB", "larger"), rows)
 
 
 def by_consumers(service: Service) -> str:
@@ -122,10 +126,11 @@ def lines(service: Service) -> dict[str, list[tuple[float, float]]]:
 
 def blocks() -> dict[str, str]:
     """Return what docs/scaling.md holds between its marks."""
-    service, comparisons = load()
+    service, comparisons, effort = load()
     return {
+        "rules": rules(service),
         "costs": costs(service),
-        "check": checked(comparisons),
+        "check": checked(comparisons, effort),
         "consumers": by_consumers(service),
         "workers": by_workers(service),
         "network": by_network(service),

@@ -1,17 +1,19 @@
-"""Ray Data and the data service in actors: what goes through them is what stands in the pipeline, in its order."""
+"""Ray Data, Ray Train, and the data service in actors: what arrives is what stands in the pipeline, in its order."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
 
+import hypothesis
 import numpy as np
 import psutil
 import pytest
 
 import penstock as ps
-from penstock.errors import ArgumentTypeError
+from penstock.errors import ArgumentError, ArgumentTypeError, WorkerNotStarted
 from penstock.testing import same
 
 pytestmark = [
@@ -26,6 +28,7 @@ def adapter():
     pytest.importorskip("ray", reason="needs Ray")
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.1")  # seconds that each of Ray Train's reports takes
         warnings.simplefilter("ignore")
         import ray
         import ray.data
@@ -79,6 +82,10 @@ def test_a_stream_becomes_rows(adapter):
     assert [row["item"] for row in adapter.to_ray(dataset).take_all()] == list(dataset)
     with pytest.raises(ArgumentTypeError, match="to_ray"):
         adapter.to_ray([1, 2])
+    with pytest.raises(ArgumentError, match="blocks must be at least 1"):
+        adapter.to_ray(dataset, blocks=0)
+    with pytest.raises(ArgumentTypeError, match="from_ray"):
+        adapter.from_ray([1, 2])
 
 
 def test_rows_are_a_source(adapter):
@@ -110,3 +117,62 @@ def test_servers_in_actors(adapter):
     while any(name.startswith("ray::Host") for name in running()):
         assert time.monotonic() < deadline, "the actors have not ended"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"servers": 0}, ArgumentError, "servers must be at least 1"),
+        ({"num_cpus": -1}, ArgumentError, "num_cpus"),
+        ({"wokers": 2}, ArgumentTypeError, "no option wokers. Did you mean workers"),
+        ({"resources": {"unobtainium": 1}, "start_within": 0.1}, WorkerNotStarted, "1 unobtainium .*start_within"),
+    ],
+)
+def test_servers_that_cannot_start(adapter, options, kind, words):
+    """What is wrong with the options is said as by serve itself; what the cluster has not is said, and not waited for."""
+    with pytest.raises(kind, match=words):
+        adapter.serve(ps.range(4), **options)
+
+
+@pytest.mark.skipif(
+    hypothesis.settings.get_current_profile_name() != "thorough",
+    reason="ten seconds to start Ray Train's processes twice: HYPOTHESIS_PROFILE=thorough",
+)
+def test_ray_train(adapter, tmp_path):
+    """Trainers of Ray Train that fail go on from the state in its checkpoint, each with its part of every batch."""
+    pytest.importorskip("ray.train.v2.api.data_parallel_trainer", reason="needs Ray Train", exc_type=ImportError)
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    dataset = ps.range(28).seed(5).shuffle().map(lambda x, rng: x + rng.random(), rng=True).batch(4)
+    saved = tmp_path / "saved"
+    saved.mkdir()
+
+    def train(config):
+        from ray.train import Checkpoint, get_checkpoint, report
+
+        rank, _ = ps.rank_and_world()
+        before = get_checkpoint()
+        with dataset.loader(shard="auto") as loader, open(f"{tmp_path}/{bool(before)}{rank}", "w") as out:
+            if before:
+                with before.as_directory() as folder, open(f"{folder}/loader") as file:
+                    loader.load_state_dict(json.load(file))
+            for batch in loader:
+                print(json.dumps(batch.tolist()), file=out, flush=True)
+                position = loader.state_dict()["position"]
+                if position == 3 and rank == 0:
+                    (saved / "loader").write_text(json.dumps(loader.state_dict()))
+                if position in (3, 4, 5):  # the later ones wait until the first, with the checkpoint, has arrived
+                    mine = position == 3 and rank == 0
+                    report({}, checkpoint=Checkpoint.from_directory(saved) if mine else None)
+                if position == 5 and rank == 1 and not before:
+                    raise OSError("a trainer that fails")
+
+    run = RunConfig(storage_path=str(tmp_path / "storage"), failure_config=FailureConfig(max_failures=1))
+    DataParallelTrainer(train, scaling_config=ScalingConfig(num_workers=2), run_config=run).fit()
+    for rank in range(2):
+        expected = [json.dumps(batch.tolist()) for batch in dataset.loader(shard=(rank, 2))]
+        first, second = ((tmp_path / f"{again}{rank}").read_text().splitlines() for again in (False, True))
+        assert len(first) >= 3
+        assert first == expected[: len(first)]
+        assert second == expected[3:]

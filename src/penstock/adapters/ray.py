@@ -9,11 +9,15 @@ for batch in from_ray(rows).map(decode).batch(64).loader(workers=ps.Ray(8)):
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import penstock as ps
-from penstock.errors import ArgumentTypeError
+from penstock.errors import ArgumentTypeError, WorkerNotStarted
+from penstock.executors import ray_cluster
+from penstock.graph.checking import short, whole
 
 try:
     import ray
@@ -26,7 +30,10 @@ if TYPE_CHECKING:
 
     from ray.data import Dataset
 
+logger = logging.getLogger("penstock")
+
 CLOSING = 10.0  # seconds that servers have to say goodbye
+OVERDUE = 10.0  # seconds after which it is said what Ray was asked for
 ROWS = 64  # rows that Ray Data is handed at a time
 
 
@@ -35,8 +42,13 @@ def from_ray(dataset: Dataset) -> ps.Stream[dict[str, Any]]:
 
     The same as ``ps.stream(dataset)``. What stands before it is computed by Ray Data anew in each epoch, and its
     dataset is told to keep the order, so that a state fits: resuming reads the rows before again and drops them. A
-    random step of Ray Data must have a seed, or it gives other rows each time.
+    random step of Ray Data must have a seed, or it gives other rows each time. Its tasks need CPUs of the cluster: a
+    loader whose actors take all of them would wait for it for ever.
     """
+    import ray.data
+
+    if not isinstance(dataset, ray.data.Dataset):
+        raise ArgumentTypeError(f"from_ray(): a Dataset of Ray Data is read, not {short(dataset)}.")
     return ps.stream(dataset)
 
 
@@ -55,10 +67,12 @@ def to_ray(dataset: ps.Sequence[Any] | ps.Stream[Any], *, epoch: int = 0, blocks
     import ray.data
 
     if not isinstance(dataset, (ps.Sequence, ps.Stream)):
-        raise ArgumentTypeError(f"to_ray(): a Sequence or a Stream of Penstock is converted, not {type(dataset)}.")
-    whole = isinstance(dataset, ps.Stream)
-    numbers = ray.data.range(1 if whole else len(dataset), override_num_blocks=1 if whole else blocks)
-    made = numbers.map_batches(Rows(ray.put(dataset.epoch(epoch)), whole=whole), batch_size=None)
+        raise ArgumentTypeError(f"to_ray(): a Sequence or a Stream of Penstock is converted, not {short(dataset)}.")
+    if blocks is not None:
+        blocks = whole(blocks, "to_ray()", "blocks", least=1)
+    front = isinstance(dataset, ps.Stream)  # what is read from the front only
+    numbers = ray.data.range(1 if front else len(dataset), override_num_blocks=1 if front else blocks)
+    made = numbers.map_batches(Rows(ray.put(dataset.epoch(epoch)), whole=front), batch_size=None)
     made.context.execution_options.preserve_order = True
     return made
 
@@ -130,6 +144,7 @@ def serve(
     *,
     num_cpus: float = 1,
     resources: dict[str, float] | None = None,
+    start_within: float = 600.0,
     **options: Any,
 ) -> Servers:
     """Start servers of the data service in Ray actors, on as many nodes as possible; return where they are.
@@ -139,18 +154,40 @@ def serve(
         servers: how many actors; ``ps.connect(endpoints)`` gives each its share of the one order.
         num_cpus: of each, as Ray counts them; with ``workers=ps.Processes(4)``, four and one for the server.
         resources: others of the cluster's resources that each needs.
+        start_within: seconds that all of them may take until they serve.
         options: those of ``penstock.serve``: ``mode``, ``workers``, ``keys`` …
 
     Each listens at the address of its node; without ``keys``, whoever reaches that may read the data. A server that
     dies is not started again, since a new one would be elsewhere: the others take over its share.
     """
-    kind = ray.remote(num_cpus=num_cpus, resources=resources or {}, scheduling_strategy="SPREAD")(Host)
-    actors = [kind.remote() for _ in range(servers)]
+    if not isinstance(dataset, (ps.Sequence, ps.Stream)):
+        raise ArgumentTypeError(f"serve(): a Sequence or a Stream of Penstock is served, not {short(dataset)}.")
+    servers = whole(servers, "serve()", "servers", least=1)
+    wanted = ps.Ray(servers, num_cpus=num_cpus, resources=resources or {}, spread=True, start_within=start_within)
+    ray_cluster.connected(0)
+    asked = ray_cluster.asked(ray, wanted.options())
+    actors = [ray.remote(**asked)(Host).remote() for _ in range(servers)]
     try:
         description = ray.put(dataset)
-        found = ray.get([actor.start.remote(description, options) for actor in actors])
-    except BaseException:
+        answers = [actor.start.remote(description, options) for actor in actors]
+        endpoints = tuple(endpoint for found in answered(answers, asked, start_within) for endpoint in found)
+    except BaseException as error:
         for actor in actors:
             ray.kill(actor)
+        if isinstance(error, ray.exceptions.RayTaskError):
+            raise error.cause from error  # what was wrong with the options
         raise
-    return Servers(actors, tuple(endpoint for endpoints in found for endpoint in endpoints))
+    return Servers(actors, endpoints)
+
+
+def answered(answers: list[Any], asked: dict[str, Any], seconds: float) -> list[tuple[str, ...]]:
+    """Return what actors answer; say what they wait for where that takes long, and give up after some seconds."""
+    try:
+        return ray.get(answers, timeout=min(seconds, OVERDUE))  # type: ignore[no-any-return]
+    except ray.exceptions.GetTimeoutError:
+        words = f"serve(): not all of {len(answers)} servers serve yet. {ray_cluster.room(ray, asked)}."
+    if seconds > OVERDUE:
+        logger.warning("%s Still waiting.", words)
+        with contextlib.suppress(ray.exceptions.GetTimeoutError):
+            return ray.get(answers, timeout=seconds - OVERDUE)  # type: ignore[no-any-return]
+    raise WorkerNotStarted(f"{words} Ask for less, or wait longer: serve(…, start_within=seconds).")

@@ -27,14 +27,14 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from penstock.errors import ArgumentError, ArgumentTypeError, ClosedError, MissingExtra, WorkerError, WorkerNotStarted
+from penstock.errors import ClosedError, MissingExtra, WorkerError, WorkerNotStarted
 from penstock.executors import ray_cluster
 from penstock.executors.deaths import Deaths
 from penstock.executors.messages import pickled_elements
 from penstock.executors.patience import Patience
 from penstock.executors.ray_seat import Seat
 from penstock.executors.ray_worker import CONTROL, Board, RayWorker, space
-from penstock.graph.checking import flag, function, short, whole
+from penstock.graph.checking import flag, function, whole
 from penstock.graph.execution import NOBODYS, Executor, Outcome, Session, Split, Ticket, Work, Worker
 from penstock.transport.bundle import Opener
 
@@ -59,9 +59,9 @@ class Ray(Executor):
             that replaces a worker that has died. What it raises keeps the workers from starting.
 
     Where Ray is not initialised, a running cluster is looked for as ``ray.init("auto")`` does; where there is none, Ray
-    is started on this machine, with room for ``count`` workers, until the program ends. It can be shut down before by
-    ``ray.shutdown()``; arrays that came from it must not be used afterwards. Penstock, and what the pipeline's
-    functions import, must be installed on the nodes, and files must have the same paths there.
+    is started on this machine until the program ends, and ``num_cpus`` and ``resources`` are not counted there. It can
+    be shut down before by ``ray.shutdown()``; arrays that came from it must not be used afterwards. Penstock, and what
+    the pipeline's functions import, must be installed on the nodes, and files must have the same paths there.
 
     >>> import penstock as ps
     >>> ps.range(4).batch(2).loader(workers=ps.Ray(8, resources={"ssd": 1}))
@@ -82,18 +82,8 @@ class Ray(Executor):
             raise MissingExtra('Ray() needs ray: pip install "penstock[ray]".', name="ray")
         object.__setattr__(self, "count", whole(self.count, "Ray()", "count", least=1))
         flag(self.spread, "Ray()", "spread")
-        try:
-            pairs = tuple(sorted(dict(self.resources).items()))
-        except (TypeError, ValueError):
-            raise ArgumentTypeError(
-                f'Ray(): resources must be amounts by name, for example {{"ssd": 1}}, not {short(self.resources)}.'
-            ) from None
-        object.__setattr__(self, "resources", pairs)
-        amounts = {"num_cpus": self.num_cpus, "num_gpus": self.num_gpus, **dict(pairs)}
-        amount: Any
-        for name, amount in [*amounts.items(), ("start_within", self.start_within)]:
-            if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not amount >= 0:
-                raise ArgumentError(f"Ray(): {name} must be a number that is not negative, not {short(amount)}.")
+        object.__setattr__(self, "resources", ray_cluster.checked(self.resources, self.num_cpus, self.num_gpus))
+        ray_cluster.amount("start_within", self.start_within)
         if self.on_start is not None:
             function(self.on_start, "Ray()", "on_start", "Ray(4, on_start=lambda number: connect())")
 
@@ -121,7 +111,9 @@ class RaySession(Session):
     """Actors that are alive, with work under way."""
 
     def __init__(self, work: Work, executor: Ray) -> None:
-        self.ray = ray_cluster.connected(executor.count, executor.options())
+        self.ray = ray_cluster.connected(executor.count * executor.num_gpus)
+        self.connection = ray_cluster.connection(self.ray)
+        self.asked = ray_cluster.asked(self.ray, executor.options())  # of each actor
         self.executor = executor
         self.owner = os.getpid()
         self.room = threading.Condition(threading.RLock())  # re-entrant: garbage collection may cancel
@@ -139,7 +131,7 @@ class RaySession(Session):
         self.board: Any = None
         self.here = space()
         # Not restarted by Ray: that would lose sight of what it was at.
-        options = {"max_restarts": 0, "concurrency_groups": {CONTROL: 1}} | executor.options()
+        options = {"max_restarts": 0, "concurrency_groups": {CONTROL: 1}} | self.asked
         self.hire = self.ray.remote(**options)(RayWorker).remote  # asks for an actor
         self.began = time.monotonic()
         self.told = False
@@ -154,6 +146,11 @@ class RaySession(Session):
     def over(self) -> bool:
         """Whether there is nothing more to be done."""
         return self.closed or self.broken is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether Ray is still the one of the beginning."""
+        return ray_cluster.connection(self.ray) == self.connection
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -203,7 +200,7 @@ class RaySession(Session):
                 of, outcome = -1, NOBODYS
             if of == self.round:
                 return outcome
-            if self.patience.due():
+            if self.patience.due() and self.connected:
                 self.look()
                 self.await_first()
 
@@ -240,7 +237,7 @@ class RaySession(Session):
 
     def kill(self, actor: Any) -> None:
         """End an actor, if there is one."""
-        if actor is not None and self.ray.is_initialized():
+        if actor is not None and self.connected:
             with contextlib.suppress(Exception):  # it has gone already
                 self.ray.kill(actor)
 
@@ -338,10 +335,7 @@ class RaySession(Session):
             return
         if self.deaths.count or any(seat.birth is not None for seat in self.seats):
             return
-        words = (
-            f"none of {self.executor!r} works yet, after {waited:.0f} s. Each was to have {self.executor.options()}; "
-            f"free in the cluster is {self.ray.available_resources()}."
-        )
+        words = f"none of {self.executor!r} works yet, after {waited:.0f} s. {ray_cluster.room(self.ray, self.asked)}."
         if waited >= self.executor.start_within:
             self.fail(WorkerNotStarted(f"{words} Ask for less, or wait longer: Ray(…, start_within=seconds)."))
         elif waited >= OVERDUE:

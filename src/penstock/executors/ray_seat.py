@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHORT = 0.05  # seconds of a ticket below which the way there and back would leave its actor idle for a part that counts
 EXIT = re.compile(r"exit code (\d+)")
+SHUT = "Ray was shut down while a loader used it. Make a new loader; arrays that came from this one are gone."
 GUESSES = "Some common causes include"  # what Ray says of any death from here on
 
 
@@ -48,18 +49,25 @@ class Seat:
 
     def run(self) -> None:
         """Keep an actor at work, until the session closes."""
-        session = self.session
-        while not session.closed and session.broken is None:
+        while not self.session.over:
             try:
                 self.begin()
                 while self.step():
                     pass
-            except self.ray.exceptions.RayTaskError as error:  # it lives, but something in it that is ours failed
-                session.fail(WorkerError(f"worker {self.number} failed, not the item that it was at: {error}"))
-            except self.ray.exceptions.RayError as error:
-                self.mourn(error)
             except BaseException as error:  # noqa: BLE001  somebody waits for an answer
-                session.fail(WorkerError(f"Ray cannot be asked for worker {self.number}: {error!r}"))
+                self.cope(error)
+
+    def cope(self, error: BaseException) -> None:
+        """Find out what an error means that came instead of an outcome."""
+        session = self.session
+        if not session.connected:  # then any error may come, an exit, for one
+            session.fail(WorkerError(SHUT))
+        elif isinstance(error, self.ray.exceptions.RayTaskError):  # it lives, but something in it that is ours failed
+            session.fail(WorkerError(f"worker {self.number} failed, not the item that it was at: {error}"))
+        elif isinstance(error, self.ray.exceptions.RayError):
+            self.mourn(error)
+        else:
+            session.fail(WorkerError(f"Ray cannot be asked for worker {self.number}: {error!r}"))
 
     def begin(self) -> None:
         """Ask for an actor, and wait until it is ready."""
@@ -67,12 +75,10 @@ class Seat:
         with session.room:
             if session.closed:
                 return
-            if not self.ray.is_initialized():
-                session.fail(WorkerError("Ray was shut down while a loader used it"))
-                return
+            self.check()
             self.actor = session.hire()
             ready = self.actor.prepare.remote(self.number, search_path(), session.description)
-        birth = self.ray.get(ready)
+        birth = self.answer(ready)
         if isinstance(birth, str):
             session.fail(WorkerNotStarted(f"worker {self.number} could not start. It said:\n{birth}"))
         else:
@@ -85,8 +91,18 @@ class Seat:
         sent = self.next()
         if sent is None:
             return False
-        self.receive(sent.number, *self.ray.get(sent.ref))
+        self.receive(sent.number, *self.answer(sent.ref))
         return True
+
+    def answer(self, ref: Any) -> Any:
+        """Wait for the answer of a call."""
+        self.check()
+        return self.ray.get(ref)
+
+    def check(self) -> None:
+        """Refuse to go on where Ray was shut down: whatever is asked of it then starts another one."""
+        if not self.session.connected:
+            raise WorkerError(SHUT)
 
     def next(self) -> Sent | None:
         """Return the ticket whose outcome comes next; hand over what the actor has room for. None at the end."""
@@ -119,9 +135,10 @@ class Seat:
         if not self.under_way:
             self.since = time.monotonic()
         fields = tuple(ticket._replace(elements=None, places=()))
-        board = self.session.board_of(ticket.number)
-        more = () if elements is None and board is None else (elements, board)  # each costs Ray some 30 µs
         try:
+            self.check()
+            board = self.session.board_of(ticket.number)
+            more = () if elements is None and board is None else (elements, board)  # each costs Ray some 30 µs
             ref = self.actor.perform.remote(fields, *more)
         except BaseException:  # no room for its elements in the store, say
             self.under_way.append(Sent(ticket.number, None))  # so that it is not lost

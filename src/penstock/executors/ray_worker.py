@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from penstock.executors.messages import INDEX, NODE
-from penstock.executors.nursery import keep_memory
 from penstock.executors.worker import CarefulReading, encode
+from penstock.graph.context import teach_malloc
 from penstock.graph.execution import Ticket, Work
 from penstock.graph.reading import Meter, Reading
 from penstock.transport.bundle import Piece, bundle, unbundle
@@ -70,7 +70,7 @@ class RayWorker:
         """Get ready to work; return what keeps it from that, as text."""
         try:
             sys.path.extend(entry for entry in path if entry not in sys.path)
-            keep_memory()
+            teach_malloc()
             self.work, on_start = unbundle(description)
             if on_start is not None:
                 on_start(number)
