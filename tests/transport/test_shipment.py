@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import penstock as ps
+from penstock.graph.execution import Work
 from penstock.testing import same
 from penstock.transport.shipment import PAGE, ship, unship
 
@@ -97,6 +99,17 @@ def test_captured_by_a_function():
     function = through(lambda i: array[i])
     assert function(7) == 7
     assert not function.__closure__[0].cell_contents.flags.owndata
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_dataset_that_a_function_holds(indexed):
+    """A stream stays at home, and yet a function that holds that very dataset reads it in the worker."""
+    lines = ps.stream([1, 2, 3])
+    described = (lines.indexed(3) if indexed else lines).map(lambda x: (x, list(lines), list(lines.indexed(3))))
+    work = through(Work(described.node))
+    source, *_, step = work.plan.nodes
+    assert source.iterable == ()
+    assert step.function(5) == (5, [1, 2, 3], [1, 2, 3])
 
 
 def test_not_contiguous():

@@ -33,7 +33,7 @@ CHUNKS = 64 << 20  # bytes of unpacked chunks that HDF5 keeps of each dataset
 LARGEST = 64 << 20  # a row, or a chunk, may have as many bytes whatever the file's size …
 UNPACKED = 1100  # … or as many times that size
 GAP = 4  # rows that nobody asked for are read along, up to as many for each that somebody did
-SPLIT = ("split", "source", "start", "stop", "indices", "available")
+SPLIT = ("split", "source", "start", "stop", "available")  # and "indices", which the oldest files lack
 
 
 def hdf5() -> Any:
@@ -288,7 +288,7 @@ def rows_of_splits(file: Any, table: NDArray[Any], split: Any, where: str) -> di
     found: dict[str, list[NDArray[np.int64]]] = {}
     for row in table:
         if text_of(row["split"]) in wanted and row["available"]:
-            if row["indices"]:
+            if "indices" in (table.dtype.names or ()) and row["indices"]:
                 rows = np.sort(np.asarray(file[row["indices"]][...], np.int64))
             else:
                 start, stop = int(row["start"]), int(row["stop"])
@@ -316,7 +316,7 @@ def open_hdf5(path: str, *, sources: str | list[str] | None = None, split: str |
     where = f"open({path!r})"
     h5py = hdf5()
     with translated(path, StoreError):
-        file = h5py.File(path, "r", locking=False, rdcc_nbytes=CHUNKS)
+        file = opened(h5py, path)
     try:
         with translated(path, StoreError):
             return reader_of(path, file, sources, split, where)
@@ -324,6 +324,17 @@ def open_hdf5(path: str, *, sources: str | list[str] | None = None, split: str |
         with contextlib.suppress(Exception):
             file.close()
         raise
+
+
+def opened(h5py: Any, path: str) -> Any:
+    """Open a file for reading as h5py does by itself: a process can open it again only with the same way of locking.
+
+    Where it cannot be locked (another process writes to it, its file system has no locks), it is read without.
+    """
+    try:
+        return h5py.File(path, "r", rdcc_nbytes=CHUNKS)
+    except OSError:
+        return h5py.File(path, "r", locking=False, rdcc_nbytes=CHUNKS)
 
 
 def reader_of(path: str, file: Any, sources: Any, split: Any, where: str) -> Hdf5Reader:

@@ -8,6 +8,7 @@ map the file and look at them in place, read-only. A memory map of a file travel
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import mmap
 import os
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from penstock.graph.context import PAGE
 from penstock.graph.execution import Work
-from penstock.graph.node import Node
+from penstock.graph.node import Node, ordered
 from penstock.transport.reducing import ByValue
 from penstock.transport.slab import address, create
 
@@ -39,9 +40,45 @@ class Pickler(ByValue):
             found = mapped(obj)
             if found is not None:
                 return found
-        if isinstance(obj, Node) and (other := obj.shipped()) is not obj:
+        if isinstance(obj, Work):
+            return Work, (travelling(obj.root),)
+        if isinstance(obj, Node) and not read_at_home(obj) and (other := obj.shipped()) is not obj:
             return other.__reduce_ex__(5)
         return super().reducer_override(obj)
+
+
+def read_at_home(node: Node) -> bool:
+    """Tell whether a step is a source that the caller reads from the front."""
+    return not node.sources and not node.positional
+
+
+def travelling(root: Node) -> Node:
+    """Return a description without what its sources that are read at home consist of.
+
+    These, and the steps behind them, are copies. So a dataset that a user's function holds, even one of the very same
+    steps, travels whole: it is read where the function runs.
+    """
+    made: dict[int, Node] = {}
+    for node in ordered(root):
+        changes = {}
+        for field in dataclasses.fields(node):
+            value = getattr(node, field.name)
+            if (replaced := behind(value, made)) is not value:
+                changes[field.name] = replaced
+        if changes:
+            made[id(node)] = dataclasses.replace(node.shipped(), **changes)
+        elif read_at_home(node):
+            made[id(node)] = node.shipped()
+    return made.get(id(root), root)
+
+
+def behind(value: Any, made: dict[int, Node]) -> Any:
+    """Return what a field of a step holds, with the copies of other steps in their places."""
+    if isinstance(value, Node):
+        return made.get(id(value), value)
+    if isinstance(value, tuple) and any(id(entry) in made for entry in value):
+        return tuple(made.get(id(entry), entry) for entry in value)
+    return value
 
 
 def mapped(array: NDArray[Any]) -> tuple[Any, ...] | None:

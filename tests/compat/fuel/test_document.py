@@ -151,3 +151,23 @@ def test_transformer_of_batches():
     assert sorted(int(x) for (batch,) in stream.get_epoch_iterator() for x in batch) == [0, 2, 4, 6]
     with pytest.raises(NotImplementedError, match="does not support examples"):
         next(Doubled(dataset.get_example_stream(), produces_examples=True).get_epoch_iterator())
+
+
+def test_without_opencv():
+    """Everything that is not an image works without OpenCV, and images are decoded by Pillow."""
+    program = """
+import sys
+from io import BytesIO
+sys.modules["cv2"] = None
+import numpy as np
+from PIL import Image
+from penstock.compat.fuel.datasets import IterableDataset
+from penstock.compat.fuel.streams import DataStream
+from penstock.compat.fuel.transformers.image import ImagesFromBytes
+file = BytesIO()
+Image.fromarray(np.full((4, 5, 3), 7, np.uint8)).save(file, "PNG")
+stream = DataStream(IterableDataset({"x": [file.getvalue()]}))
+print([pixels.shape for (pixels,) in ImagesFromBytes(stream).get_epoch_iterator()])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=True)
+    assert done.stdout == "[(3, 4, 5)]\n"

@@ -9,8 +9,19 @@ scheme.get_request_iterator()                                     │
                                        in a process: MultiProcessing; elsewhere: start_server and ServerDataStream
 """
 
+from penstock.compat.absent import answer as _answer
 from penstock.compat.fuel.config_parser import config
 
 __all__ = ["config"]
 
 __version__ = "0.2.0"  # of the interface that this one follows
+
+_answer(
+    globals(),
+    {
+        "bin": "Files that fuel-convert has written are read as before.",
+        "downloaders": "Files that are in the data path are read as before.",
+        "transformers.BackgroundProcess": "Use MultiProcessing(stream, max_store).",
+        "utils.lock": "cache_file() needs no lock.",
+    },
+)

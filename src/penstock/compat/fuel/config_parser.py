@@ -14,6 +14,16 @@ from penstock.compat.fuel.exceptions import ConfigurationError
 NOT_SET = object()
 
 
+class Paths(list[str]):
+    """Folders. Where a single one is asked for, as by ``os.path.join(config.data_path, …)``, it is the first.
+
+    So it was in Fuel before 0.2, which had one folder.
+    """
+
+    def __fspath__(self) -> str:
+        return self[0]
+
+
 def extra_downloader_converter(value: Any) -> Any:
     """Return a list of package names; a text is one with blanks between them."""
     return value.split(" ") if isinstance(value, str) else value
@@ -21,7 +31,7 @@ def extra_downloader_converter(value: Any) -> Any:
 
 def multiple_paths_parser(value: Any) -> Any:
     """Return a list of paths; a text is one with the system's separator between them."""
-    return value.split(os.pathsep) if isinstance(value, str) else value
+    return Paths(value.split(os.pathsep)) if isinstance(value, str) else value
 
 
 class Configuration:

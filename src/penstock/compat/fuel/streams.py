@@ -43,19 +43,16 @@ class AbstractDataStream(ABC):
             )
         self._produces_examples = value
 
-    @abstractmethod
     def get_data(self, request: Any = None) -> Any:
-        """Return the data that a request is for."""
+        """Return the data that a request is for; a stream that makes its epochs otherwise needs no such method."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_data().")
 
-    @abstractmethod
     def reset(self) -> None:
         """Begin anew."""
 
-    @abstractmethod
     def close(self) -> None:
         """Let go of files and the like."""
 
-    @abstractmethod
     def next_epoch(self) -> None:
         """Go to the next epoch."""
 

@@ -1,1 +1,1 @@
-"""What writes files with Fuel's layout."""
+"""What writes files with Fuel's layout: ``base``. The converters of particular data sets are left out."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,3 +63,48 @@ def fill_hdf5_file(h5file: Any, data: Iterable[tuple[Any, ...]]) -> None:
             target[start:stop] = array
             split_dict[split][source] = (start, stop, None, comment[0]) if comment else (start, stop)
     h5file.attrs["split"] = H5PYDataset.create_split_array(split_dict)
+
+
+@contextlib.contextmanager
+def progress_bar(name: str, maxval: int, prefix: str = "Converting") -> Iterator[Progress]:
+    """Show on standard output how far a conversion is: ``update(steps)`` what this gives; the end is the last step.
+
+    Args:
+        name: what is converted.
+        maxval: how many steps it takes.
+        prefix: what is done.
+    """
+    bar = Progress(f"{prefix} {name}", maxval)
+    try:
+        yield bar
+        bar.update(maxval)
+    finally:
+        bar.finish()
+
+
+class Progress:
+    """A line that says how far something is.
+
+    Args:
+        title: stands in front.
+        max_value: how many steps there are.
+    """
+
+    def __init__(self, title: str, max_value: int) -> None:
+        self.title = title
+        self.max_value = max_value
+        self.value = 0
+        self._shown = -1
+
+    def update(self, value: int) -> None:
+        """Take note of how many steps are done; write where the percentage is another one."""
+        self.value = value
+        percentage = 100 * value // self.max_value if self.max_value else 100
+        if percentage != self._shown:
+            self._shown = percentage
+            sys.stdout.write(f"\r{self.title}: {percentage:3d}%")
+            sys.stdout.flush()
+
+    def finish(self) -> None:
+        """End the line."""
+        sys.stdout.write("\n")

@@ -5,6 +5,7 @@ from penstock.compat.fuel.datasets.converted import (
     CIFAR10,
     CIFAR100,
     ILSVRC2010,
+    ILSVRC2012,
     MNIST,
     SVHN,
     Adult,
@@ -13,6 +14,7 @@ from penstock.compat.fuel.datasets.converted import (
     CelebA,
     DogsVsCats,
     Iris,
+    YouTubeAudio,
 )
 from penstock.compat.fuel.datasets.hdf5 import H5PYDataset
 from penstock.compat.fuel.datasets.text import OneBillionWord, TextFile
@@ -21,6 +23,7 @@ __all__ = [
     "CIFAR10",
     "CIFAR100",
     "ILSVRC2010",
+    "ILSVRC2012",
     "MNIST",
     "SVHN",
     "Adult",
@@ -35,4 +38,5 @@ __all__ = [
     "IterableDataset",
     "OneBillionWord",
     "TextFile",
+    "YouTubeAudio",
 ]

@@ -117,12 +117,12 @@ class IterableDataset(Dataset):
             if not isinstance(iterable, Iterable):
                 raise ValueError(f"IterableDataset: source {source!r} is a {type(iterable).__name__}: not iterable.")  # noqa: TRY004  the original's
         self.iterables = [named[source] for source in self.sources]
-        if len(lengths(self.iterables)) > 1:
+        if len(set(lengths(self.iterables))) > 1:
             raise ValueError(f"IterableDataset: iterables are of different length: {lengths(self.iterables)}.")
 
     @property
     def num_examples(self) -> float:
-        """How many there are; NaN where nobody knows."""
+        """How many there are; NaN where the length of one is not known."""
         return next(iter(lengths(self.iterables)), float("nan"))
 
     def open(self) -> Iterator[Any]:
@@ -192,9 +192,9 @@ class IndexableDataset(Dataset):
         return tuple(self.subset.index_within_subset(indexable, request) for indexable in self.indexables)
 
 
-def lengths(iterables: Iterable[Any]) -> set[int]:
-    """Return the lengths that are known."""
-    return {len(iterable) for iterable in iterables if hasattr(iterable, "__len__")}
+def lengths(iterables: list[Any]) -> list[int]:
+    """Return all lengths, or none where one is not known."""
+    return list(map(len, iterables)) if all(hasattr(iterable, "__len__") for iterable in iterables) else []
 
 
 def described(iterable: Any) -> ps.Sequence[Any] | ps.Stream[Any]:

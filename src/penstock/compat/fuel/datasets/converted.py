@@ -21,7 +21,7 @@ class Converted(H5PYDataset):
     filename: str
     in_memory: ClassVar[bool] = True  # unless load_in_memory says otherwise
 
-    def __init__(self, which_sets: Any, **kwargs: Any) -> None:
+    def __init__(self, which_sets: Any = None, **kwargs: Any) -> None:
         kwargs.setdefault("load_in_memory", self.in_memory)
         super().__init__(find_in_data_path(self.filename), which_sets, **kwargs)
 
@@ -81,6 +81,29 @@ class ILSVRC2010(Converted):
     default_transformers = rgb_images_from_encoded_bytes(("encoded_images",))
 
 
+class ILSVRC2012(Converted):
+    """The photographs of the ImageNet challenge of 2012, as files."""
+
+    filename = "ilsvrc2012.hdf5"
+    in_memory = False
+    default_transformers = rgb_images_from_encoded_bytes(("encoded_images",))
+
+
+class YouTubeAudio(Converted):
+    """The sound of a video: a single example of (time, channel).
+
+    Args:
+        youtube_id: of the video; the file is named so.
+        kwargs: what ``H5PYDataset`` takes.
+    """
+
+    in_memory = False
+
+    def __init__(self, youtube_id: str, **kwargs: Any) -> None:
+        self.filename = f"{youtube_id}.hdf5"
+        super().__init__(("train",), **kwargs)
+
+
 class CelebA(Converted):
     """Faces.
 
@@ -93,7 +116,7 @@ class CelebA(Converted):
     in_memory = False
     default_transformers = uint8_pixels_to_floatX(("features",))
 
-    def __init__(self, which_format: str, which_sets: Any, **kwargs: Any) -> None:
+    def __init__(self, which_format: str, which_sets: Any = None, **kwargs: Any) -> None:
         self.which_format = which_format
         self.filename = f"celeba_{which_format}.hdf5"
         super().__init__(which_sets, **kwargs)
@@ -111,7 +134,7 @@ class SVHN(Converted):
     in_memory = False
     default_transformers = uint8_pixels_to_floatX(("features",))
 
-    def __init__(self, which_format: int, which_sets: Any, **kwargs: Any) -> None:
+    def __init__(self, which_format: int, which_sets: Any = None, **kwargs: Any) -> None:
         self.which_format = which_format
         self.filename = f"svhn_format_{which_format}.hdf5"
         super().__init__(which_sets, **kwargs)
@@ -126,7 +149,7 @@ class CalTech101Silhouettes(Converted):
         kwargs: what ``H5PYDataset`` takes.
     """
 
-    def __init__(self, which_sets: Any, size: int = 28, **kwargs: Any) -> None:
+    def __init__(self, which_sets: Any = None, size: int = 28, **kwargs: Any) -> None:
         if size not in (16, 28):
             raise ValueError(f"CalTech101Silhouettes: size must be 16 or 28, not {size}")
         self.filename = f"caltech101_silhouettes{size}.hdf5"

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import numbers
 import os
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from penstock.compat.fuel.datasets.base import Dataset
 from penstock.compat.fuel.schemes import SequentialExampleScheme
 from penstock.compat.fuel.utils import Subset, do_not_pickle_attributes
+from penstock.compat.fuel.utils.cache import cache_file
 
 
 @do_not_pickle_attributes("data_sources", "external_file_handle", "source_shapes", "in_memory_subset", "subsets")
@@ -24,13 +26,13 @@ class H5PYDataset(Dataset):
     """One or several splits of an HDF5 file with Fuel's layout.
 
     Args:
-        file_or_path: an open ``h5py.File``, or a path.
+        file_or_path: an open ``h5py.File``, or a path; it is read from ``config.local_data_path``, if that is set.
         which_sets: names of splits; several are united, with the sources that all of them have.
         subset: a slice or indices, within those.
         load_in_memory: whether to read all of it now.
         driver: what h5py opens the file with.
         sort_indices: answer requests in any order, by reading in order. Without it, indices must be in order.
-        kwargs: ``sources``, ``axis_labels``.
+        kwargs: ``sources``, ``axis_labels``; ``which_set``, a single name, as before Fuel 0.2.
 
     A pickle holds no data; it opens the file again.
     """
@@ -48,7 +50,7 @@ class H5PYDataset(Dataset):
     def __init__(  # noqa: PLR0913, PLR0917  the original's signature
         self,
         file_or_path: Any,
-        which_sets: Any,
+        which_sets: Any = None,
         subset: Any = None,
         load_in_memory: bool = False,
         driver: str | None = None,
@@ -61,7 +63,10 @@ class H5PYDataset(Dataset):
         else:
             self.path = file_or_path.filename
             self.external_file_handle = file_or_path
-        if isinstance(which_sets, str) or not all(isinstance(name, str) for name in which_sets):
+        if which_sets is None and "which_set" in kwargs:  # the only name that Fuel 0.1 had
+            which_sets = (kwargs.pop("which_set"),)
+        names = which_sets if isinstance(which_sets, Iterable) and not isinstance(which_sets, str) else (None,)
+        if not all(isinstance(name, str) for name in names):
             raise ValueError(f"H5PYDataset: which_sets should be a tuple of names, such as ('train',): {which_sets!r}.")
         self.which_sets = tuple(which_sets)
         self.user_given_subset = slice(None) if subset is None else subset
@@ -177,7 +182,7 @@ class H5PYDataset(Dataset):
             subset = Subset.empty_subset(count)
             for split in splits:
                 row = rows[split, source]
-                if row["indices"]:
+                if "indices" in row.dtype.names and row["indices"]:  # the oldest files have no such field
                     subset += Subset(h5file[row["indices"]][...].tolist(), count)
                 else:
                     subset += Subset(slice(int(row["start"]), int(row["stop"])), count)
@@ -233,7 +238,7 @@ class H5PYDataset(Dataset):
             if self._key not in self._file_handles:
                 import h5py
 
-                self._file_handles[self._key] = h5py.File(self.path, "r", driver=self.driver)
+                self._file_handles[self._key] = h5py.File(cache_file(self.path), "r", driver=self.driver)
             self._ref_counts[self._key] = self._ref_counts.get(self._key, 0) + 1
 
     def _out_of_memory_close(self) -> None:

@@ -77,12 +77,12 @@ class TextFile(Dataset):
             sentence = self.preprocess(sentence)
         tokens = sentence.split() if self.level == "word" else sentence.strip()
         data = [self.dictionary[self.bos_token]] if self.bos_token else []
-        data.extend(self._number(token) for token in tokens)
+        data.extend(self._get_from_dictionary(token) for token in tokens)
         if self.eos_token:
             data.append(self.dictionary[self.eos_token])
         return (data,)
 
-    def _number(self, token: str) -> int:
+    def _get_from_dictionary(self, token: str) -> int:
         number = self.dictionary.get(token)
         if number is not None:
             return number

@@ -12,7 +12,7 @@ from typing import Any
 
 import penstock as ps
 from penstock.compat.fuel.transformers.base import Transformer, inherited, no_request
-from penstock.compat.fuel.wrapping import twin
+from penstock.compat.fuel.wrapping import arrived, travelling
 
 ENDLESS = 1 << 62
 
@@ -96,10 +96,13 @@ class Played:
         self._stream: Any = None
         self._items: Iterator[Any] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_front": travelling(self._front)}
+
     def __call__(self, position: int) -> Any:
         """Return what stands at a position."""
         if self._stream is None or position <= self._at:
-            self._stream, self._items, self._at = twin(self._front), None, -1
+            self._stream, self._items, self._at = arrived(self._front), None, -1
             for _ in range(self._begun):
                 self._stream.get_epoch_iterator()
         found = None

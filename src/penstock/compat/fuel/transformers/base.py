@@ -135,10 +135,11 @@ class SourcewiseTransformer(Transformer):
         super().__init__(data_stream, produces_examples, **kwargs)
 
     def _apply_sourcewise_transformation(self, data: Any, method: Callable[[Any, str], Any]) -> tuple[Any, ...]:
-        return tuple(
-            method(part, source) if source in self.which_sources else part
-            for part, source in zip(data, self.data_stream.sources, strict=True)
-        )
+        found = list(data)
+        for number, source in enumerate(self.data_stream.sources):
+            if source in self.which_sources:
+                found[number] = method(found[number], source)
+        return tuple(found)  # a mapping may have made other parts than there are sources
 
     def transform_source_example(self, source_example: Any, source_name: str) -> Any:
         """Return what becomes of one source of an example."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-import penstock as ps
 from penstock.compat.fuel.config_parser import config
 from penstock.compat.fuel.schemes import BatchSizeScheme, IterationScheme
 from penstock.compat.fuel.transformers.base import Transformer, inherited, no_request, stacked
@@ -47,7 +46,8 @@ class Batch(Transformer):
             raise StopIteration
         if len(examples) < size and self.strictness > 1:
             raise ValueError(f"Batch: {len(examples)} examples are left for the last batch, and {size} were asked for.")
-        return tuple(stacked(column) for column in zip(*examples, strict=True))
+        columns = zip(self.sources, zip(*examples, strict=True), strict=False)
+        return tuple(stacked(column) for _, column in columns)
 
 
 class Unpack(Transformer):
@@ -106,7 +106,7 @@ class Cache(Transformer):
                 if not self.cache[0]:
                     raise
                 break
-            for cache, data in zip(self.cache, chunk, strict=True):
+            for cache, data in zip(self.cache, chunk, strict=False):
                 cache.extend(data)
         found = tuple(stacked(cache[:size]) for cache in self.cache)
         for cache in self.cache:
@@ -149,7 +149,7 @@ class Padding(Transformer):
 
     def transform_batch(self, batch: Any) -> tuple[Any, ...]:
         found: list[Any] = []
-        for source, samples in zip(self.data_stream.sources, batch, strict=True):
+        for source, samples in zip(self.data_stream.sources, batch, strict=False):
             if source in self.mask_sources:
                 data, mask = padded([np.asarray(sample) for sample in samples])
                 found += [data, mask.astype(self.mask_dtype)]
@@ -160,17 +160,22 @@ class Padding(Transformer):
 
 def padded(samples: list[Any]) -> tuple[Any, Any]:
     """Return sequences as one array, and where they are real. Those without entries have no say in the type."""
+    if not all(sample.ndim for sample in samples):
+        raise ValueError(f"Padding: {samples[0]!r:.100} is no sequence; mask_sources= says which sources are.")
     filled = [sample for sample in samples if len(sample)] or samples[:1]
-    if any(sample.shape[1:] != filled[0].shape[1:] for sample in filled):
+    rest = filled[0].shape[1:]
+    if any(sample.shape[1:] != rest for sample in filled):
         raise ValueError(
             f"Padding: all dimensions except length must be equal: {[sample.shape for sample in samples]}."
         )
-    dtype = np.result_type(*filled)
-    empty = np.empty((0, *filled[0].shape[1:]), dtype)
-    found: tuple[Any, Any] = ps.Pad(0, axes=0, mask=True)(
-        [sample.astype(dtype, copy=False) if len(sample) else empty for sample in samples]
-    )
-    return found
+    length = max(map(len, samples))
+    data = np.zeros((len(samples), length, *rest), np.result_type(*filled))
+    mask = np.zeros((len(samples), length), bool)
+    for values, real, sample in zip(data, mask, samples, strict=True):
+        if len(sample):
+            values[: len(sample)] = sample
+            real[: len(sample)] = True
+    return data, mask
 
 
 def sized(transformer: Any, request: Any) -> int:

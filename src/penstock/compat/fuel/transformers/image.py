@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock import images
 from penstock.compat.fuel.config_parser import config
+from penstock.compat.fuel.transformers._image import window_batch_bchw
 from penstock.compat.fuel.transformers.base import ExpectsAxisLabels, SourcewiseTransformer, labels_of, wanted
 
 AXES = ("channel", "height", "width")
@@ -103,7 +103,7 @@ class MinimumImageDimensions(Imagewise):
         return redrawn(
             example,
             lambda image, resample: image.resize(size[::-1], resample),
-            lambda pixels, name: images.resize(pixels, size, interpolation=name),
+            lambda images, pixels, name: images.resize(pixels, size, interpolation=name),
             self.resample,
         )
 
@@ -135,8 +135,7 @@ class RandomFixedSizeCrop(Imagewise):
             lefts = self.rng.randint(0, columns + 1, size=len(source_batch), dtype="l")
             tops = self.rng.randint(0, rows + 1, size=len(source_batch), dtype="l")
             found = np.empty(source_batch.shape[:2] + self.window_shape, source_batch.dtype)
-            for index, (top, left) in enumerate(zip(tops, lefts, strict=True)):
-                found[index] = source_batch[index, :, top : top + height, left : left + width]
+            window_batch_bchw(source_batch, tops, lefts, found)
             return found
         if are_images(source_batch):
             return [self._cut(image) for image in source_batch]
@@ -206,7 +205,7 @@ class Random2DRotation(Imagewise):
         return redrawn(
             example,
             lambda image, resample: image.rotate(rotation_angle, resample=resample),
-            lambda pixels, name: images.rotate(pixels, rotation_angle, interpolation=name),
+            lambda images, pixels, name: images.rotate(pixels, rotation_angle, interpolation=name),
             self.resample,
         )
 
@@ -217,6 +216,8 @@ def decoded(data: bytes, mode: str | None) -> Any:
 
     if mode == "RGB" and data.startswith((b"\xff\xd8\xff", b"\x89PNG")):
         try:
+            from penstock import images
+
             header = images.header(data)
             if header.depth == 8 and header.channels in (1, 3):
                 return images.decode(data, orient=False)
@@ -227,7 +228,7 @@ def decoded(data: bytes, mode: str | None) -> Any:
 
 
 def redrawn(
-    example: Any, by_pillow: Callable[[Any, Any], Any], by_ours: Callable[[Any, str], Any], resample: str
+    example: Any, by_pillow: Callable[[Any, Any], Any], by_ours: Callable[[Any, Any, str], Any], resample: str
 ) -> Any:
     """Return a changed image: by Pillow, whose pixels users know; what it cannot hold, by Penstock's images."""
     pixels = example if example.ndim == 2 else example.transpose(1, 2, 0)
@@ -237,7 +238,9 @@ def redrawn(
         picture = Image.fromarray(np.ascontiguousarray(pixels))
         found = np.array(by_pillow(picture, getattr(Image.Resampling, resample.upper())))
     else:
-        found = by_ours(pixels, resample)
+        from penstock import images
+
+        found = by_ours(images, pixels, resample)
     return found if example.ndim == 2 else found.transpose(2, 0, 1)
 
 

@@ -71,7 +71,9 @@ class Mapping(Transformer):
             image = tuple(found[source] for source in self.add_sources or self.data_stream.sources)
         else:
             image = self.mapping(data)
-        return data + image if self.add_sources else image
+        if not self.add_sources:
+            return image
+        return data + image if type(data) is type(image) else (*data, *image)
 
 
 class SortMapping:
@@ -139,10 +141,10 @@ class Flatten(SourcewiseTransformer):
         super().__init__(data_stream, data_stream.produces_examples, **kwargs)
 
     def transform_source_example(self, source_example: Any, source_name: str) -> Any:
-        return np.asarray(source_example).flatten()
+        return stacked(source_example).flatten()
 
     def transform_source_batch(self, source_batch: Any, source_name: str) -> Any:
-        return np.asarray(source_batch).reshape((len(source_batch), -1))
+        return stacked(source_batch).reshape((len(source_batch), -1))
 
 
 class ScaleAndShift(AgnosticSourcewiseTransformer):
@@ -161,7 +163,7 @@ class ScaleAndShift(AgnosticSourcewiseTransformer):
         super().__init__(data_stream, data_stream.produces_examples, **inherited(data_stream, kwargs))
 
     def transform_any_source(self, source_data: Any, source_name: str) -> Any:
-        return np.asarray(source_data) * self.scale + self.shift
+        return stacked(source_data) * self.scale + self.shift
 
 
 class Cast(AgnosticSourcewiseTransformer):

@@ -1,0 +1,5 @@
+"""Where Fuel has ``YouTubeAudio``."""
+
+from penstock.compat.fuel.datasets.converted import YouTubeAudio
+
+__all__ = ["YouTubeAudio"]
