@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import penstock as ps
-from penstock.graph.context import KEPT, POOLED, Heap, Surroundings, heap, rounded, size_of
+from penstock.graph import context
+from penstock.graph.context import KEPT, POOLED, Heap, Surroundings, heap, rounded, size_of, teach_malloc
 
 LARGE = 4 * POOLED
 
@@ -182,3 +183,32 @@ def test_batches_in_line_are_never_overwritten():
             if number % 3 == 0:
                 kept.append((batch[2:5], batch[2:5].copy()))
     assert all(np.array_equal(view, copy) for view, copy in kept)
+
+
+class Library:
+    """Stands for the C library, and remembers what it was told."""
+
+    def __init__(self):
+        self.told = {}
+
+    def mallopt(self, parameter, nbytes):
+        """Remember."""
+        self.told[parameter] = nbytes
+
+
+def test_malloc_is_told_what_the_environment_does_not_say(monkeypatch):
+    """What is said there, in either of glibc's two forms, stays; another C library is told nothing."""
+    library = Library()
+    monkeypatch.setattr(context.ctypes, "CDLL", lambda name: library)
+    for name in context.MALLOC:
+        monkeypatch.delenv(f"MALLOC_{name.upper()}_", raising=False)
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    teach_malloc()
+    assert library.told == dict(context.MALLOC.values())
+    library.told.clear()
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0:glibc.malloc.top_pad=0")
+    teach_malloc()
+    assert library.told == dict([context.MALLOC["mmap_threshold"]])
+    monkeypatch.setattr(context.ctypes, "CDLL", lambda name: object())
+    teach_malloc()

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -180,6 +181,17 @@ def test_the_last_few_are_kept():
     for k in (0, 1, 2, 0, 3, 0, 1):
         assert dataset[k] == k
     assert calls == [0, 1, 2, 3, 1]
+
+
+def test_the_last_few_may_be_what_cannot_be_copied(tmp_path):
+    """A lock, say, and a read-only map of a file are handed out themselves; an iterator is made anew each time."""
+    np.save(tmp_path / "rows.npy", np.arange(6))
+    kinds = [threading.Lock, lambda: np.load(tmp_path / "rows.npy", mmap_mode="r"), lambda: iter("ab")]
+    dataset = ps.items(kinds).map(lambda make: make()).cache(count=3)
+    lock, mapped, letters = dataset
+    assert dataset[0] is lock
+    assert dataset[1] is mapped
+    assert (list(letters), list(dataset[2])) == (["a", "b"], ["a", "b"])
 
 
 def test_descriptions_that_are_equal_share_memory():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,6 +73,14 @@ def test_rows_are_the_callers_own():
     assert [row.tolist() for row in rows] == (X + 100).tolist()
     again = rows.select([0, 0, 1]).batch(3)
     assert again[0].tolist() == (X[[0, 0, 1]] + 100).tolist()
+
+
+def test_rows_that_cannot_be_copied():
+    """A row that refuses to be copied is itself, in a loop and by position; it was an error."""
+    locks = [threading.Lock() for _ in range(4)]
+    rows = ps.items([locks[:2], locks[2:]]).unbatch(size=2)
+    assert all(a is b for a, b in zip(rows, locks, strict=True))
+    assert rows[3] is locks[3]
 
 
 def test_epochs_do_not_share_rows():

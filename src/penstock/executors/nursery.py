@@ -23,7 +23,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
-import json
+import gc
 import os
 import pickle
 import select
@@ -34,6 +34,8 @@ import subprocess
 import sys
 import threading
 from typing import Any, NamedTuple
+
+from penstock.graph.context import teach_malloc
 
 LINGER = 1.0  # seconds
 ATTEMPTS = 5  # nurseries in a row that may be killed before they have taken a request
@@ -54,7 +56,6 @@ THREADS = (
 LARGEST = 1 << 18  # bytes of a request
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PR_SET_PDEATHSIG = 1
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # malloc.h
 
 
 class Nursery:
@@ -68,9 +69,8 @@ class Nursery:
         environment = dict(os.environ)
         for name in THREADS:
             environment.setdefault(name, "1")
-        path = search_path()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001
-        command = [sys.executable, *flags, "-P", BOOT, json.dumps(path), str(theirs.fileno()), str(os.getpid())]
+        command = [sys.executable, *flags, "-P", BOOT, str(theirs.fileno()), str(os.getpid()), *search_path()]
         process = None
         # It is born with these blocked, and blocks them until it ignores them: a Ctrl-C while it starts is not for it.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
@@ -222,8 +222,10 @@ def serve(control_fd: int, trainer: int) -> None:
     """Fork workers on request until the trainer closes the control socket or dies. The body of the nursery."""
     from penstock.executors import worker
 
+    gc.freeze()  # nor will workers look there, which would copy the memory that they share
+    gc.enable()
     leave_signals()
-    keep_memory()
+    teach_malloc()
     control = socket.socket(fileno=control_fd)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * LARGEST)
     children: dict[int, Child] = {}  # by both of their descriptors
@@ -268,18 +270,6 @@ def leave_signals() -> None:
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, IGNORED)
-
-
-def keep_memory() -> None:
-    """Tell malloc to keep what is freed, up to a limit.
-
-    By default glibc gives memory back to the system after every large array and takes it again for the next, a page
-    fault per 4 KiB: a fifth of the time of workers that decode photographs.
-    """
-    with contextlib.suppress(AttributeError):  # another C library
-        libc = ctypes.CDLL(None)
-        for parameter, nbytes in ((M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 128 << 20), (M_TOP_PAD, 16 << 20)):
-            libc.mallopt(parameter, nbytes)
 
 
 def fork(body: Any, message: bytes, fds: list[int], inherited: list[int]) -> Child:

@@ -100,7 +100,8 @@ def main(request: dict[str, Any], fds: list[int]) -> None:
         sys.path[:] = request["path"]
         if request["cwd"]:
             os.chdir(request["cwd"])
-        np.random.seed()  # noqa: NPY002  a fork shares the state of the nursery; global draws must differ
+        if "numpy.random" in sys.modules:
+            np.random.seed()  # noqa: NPY002  a fork shares the state of the nursery; global draws must differ
         description: Work
         description, on_start = unship(wires.work, request["work_size"])
         os.close(wires.work)

@@ -66,6 +66,18 @@ class Shelf(ABC):
     def put(self, index: int, value: Any) -> None:
         """Keep an item, if there is room; whatever of it is needed is copied before this returns."""
 
+    @property
+    def singly(self) -> bool:
+        """Whether items that are not there had better be asked for one by one."""
+        return False
+
+    def missing(self, index: int, compute: Callable[[], Any]) -> Any:
+        """Return an item that was not there: compute, keep and count it."""
+        value = compute()
+        self.put(index, value)
+        self.note(0, 1)
+        return value
+
     def forget(self, index: int) -> bool:
         """Forget an item that has become another one; False, as by default, where whatever is kept stays."""
         return False

@@ -102,11 +102,11 @@ def whence(path: str) -> str:
     return "" if os.path.isabs(path) else f" in {os.getcwd()}"
 
 
-def digest(text: str, size: int = 4) -> bytes:
-    """Return a few bytes that stand for a text."""
+def digest(data: Any, size: int = 4) -> bytes:
+    """Return a few bytes that stand for a text, or for many bytes."""
     import hashlib  # brings OpenSSL with it, milliseconds that a worker can do without
 
-    return hashlib.blake2b(text.encode(), digest_size=size).digest()
+    return hashlib.blake2b(data.encode() if isinstance(data, str) else data, digest_size=size).digest()
 
 
 def _here(name: str) -> str:

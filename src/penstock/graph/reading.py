@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,7 +21,6 @@ import numpy as np
 from penstock.errors import EndedQuietly, StateError
 from penstock.graph.checking import digest, short
 from penstock.graph.cursors import Spread, Walk
-from penstock.graph.generators import generator
 from penstock.graph.node import Cursor, Node, Place, draw_words, ordered
 from penstock.graph.order import Order
 from penstock.graph.policy import Skipped
@@ -113,6 +113,14 @@ class Meter:
         node, indices, done = at
         count = len(done)
         return (node, int(indices[count])) if count < len(indices) else None
+
+
+@cache
+def maker() -> Callable[..., np.random.Generator]:
+    """Return what makes generators. To import it takes a tenth of a worker's start, and many workers do without."""
+    from penstock.graph.generators import generator
+
+    return generator
 
 
 def folded(epoch: int) -> int:
@@ -232,7 +240,7 @@ class Reading:
         seed and the operation, the high words of the counter are the item, the low words are the draws.
         """
         key = self.plan.keys[self.plan.nodes.index_of(node)]
-        return generator(key, (0, place.part, self.epoch, place.position))
+        return maker()(key, (0, place.part, self.epoch, place.position))
 
     def order(self, node: Node, count: int) -> Order:
         """Return the shuffled order of a node in this epoch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,17 +55,18 @@ class Cache(Node):
         if value is not MISSING:
             shelf.note(1, 0)
             return value
-        value = read.item(self.input, index)
-        shelf.put(index, value)
-        shelf.note(0, 1)
-        return value
+        return shelf.missing(index, partial(read.item, self.input, index))
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
-        """Return many items; those that are missing are computed at once."""
+        """Return many items; those that are missing are computed at once, unless the shelf wants them singly."""
         shelf = self.shelf
         where = list(indices) if isinstance(indices, range) else indices.tolist()
         found = [shelf.get(index) for index in where]
         missing = [place for place, value in enumerate(found) if value is MISSING]
+        shelf.note(len(where) - len(missing), 0)
+        while missing and shelf.singly:
+            place = missing.pop(0)
+            found[place] = read.item(self, where[place])
         if missing:
             asked = indices if len(missing) == len(where) else np.array([where[place] for place in missing], np.int64)
             values = read.gather(self.input, asked)
@@ -75,7 +77,7 @@ class Cache(Node):
                     read.blame(error, self, where[place])
                     raise
                 found[place] = value
-        shelf.note(len(where) - len(missing), len(missing))
+            shelf.note(0, len(missing))
         return found
 
     def assign(self, index: int, value: Any, read: Reading) -> None:

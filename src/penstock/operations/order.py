@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.graph.arranging import Itself
-from penstock.graph.checking import name_of, short
+from penstock.graph.checking import digest, name_of, short
 from penstock.graph.node import Node, operation
 from penstock.graph.order import Key
 from penstock.graph.reindexing import WHOLE, Piece, Reindexing
@@ -56,8 +55,7 @@ class Order(Reindexing):
                 "and a state could not be resumed. Give a function of the epoch that makes a generator of its own: "
                 "order(lambda epoch: numpy.random.default_rng(epoch).permutation(n)); or use shuffle() or sample()."
             )
-        digest = hashlib.blake2b(first.tobytes(), digest_size=6).hexdigest()
-        self.normalise(count=len(first), check_sum=digest)
+        self.normalise(count=len(first), check_sum=digest(first.tobytes(), 6).hex())
 
     def length(self) -> int:
         """Return how many indices the sampler gave."""

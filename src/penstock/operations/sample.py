@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.graph.arranging import Draws, Itself
-from penstock.graph.checking import flag, short, whole
+from penstock.graph.checking import digest, flag, short, whole
 from penstock.graph.node import Node, operation
 from penstock.graph.order import Key
 from penstock.graph.reindexing import WHOLE, Piece, Reindexing
@@ -153,7 +152,7 @@ class Sample(Reindexing):
         """Return the label and a check sum of the weights."""
         if self.weights is None:
             return self.label()
-        return f"{self.label()} {hashlib.blake2b(self.weights.tobytes(), digest_size=6).hexdigest()}"
+        return f"{self.label()} {digest(self.weights.tobytes(), 6).hex()}"
 
 
 def subset(weights: Itself, count: int, key: Key) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import operator
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError, ArgumentTypeError
-from penstock.graph.checking import short
+from penstock.graph.checking import digest, short
 from penstock.graph.node import Node, operation
 from penstock.graph.reindexing import WHOLE, Piece, Reindexing
 
@@ -83,7 +82,7 @@ class Select(Reindexing):
     def digest(self) -> str:
         """A check sum of the positions."""
         data = np.ascontiguousarray(self.indices, "<i8")
-        return hashlib.blake2b(data.data, digest_size=6).hexdigest()
+        return digest(data.data, 6).hex()
 
 
 def positions(indices: Any, length: int | None, where: str) -> NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.errors import ArgumentError, ArgumentTypeError
-from penstock.graph.checking import short, whole
-from penstock.graph.copies import copied
+from penstock.graph.checking import digest, short, whole
+from penstock.graph.copies import duplicate
 from penstock.graph.items import unstack
 from penstock.graph.node import Node, operation
 
@@ -119,7 +118,7 @@ class UnbatchSized(Node):
         if batch not in kept:
             kept = {batch: self.apart(batch, read.item(self.input, batch))}
             self.keep(kept, read)
-        return copied(kept[batch][int(places[0])])
+        return duplicate(kept[batch][int(places[0])])
 
     def gather(self, indices: Indices, read: Reading) -> Sequence[Any]:
         """Take each batch apart once."""
@@ -137,7 +136,7 @@ class UnbatchSized(Node):
                 raise
         last = int(batches[-1])
         self.keep({last: rows[last]}, read)
-        return [copied(rows[b][p]) for b, p in zip(batches.tolist(), places.tolist(), strict=True)]
+        return [duplicate(rows[b][p]) for b, p in zip(batches.tolist(), places.tolist(), strict=True)]
 
     def apart(self, batch: int, value: Any) -> Sequence[Any]:
         """Return a batch's rows; as many as was said."""
@@ -178,4 +177,4 @@ class UnbatchSized(Node):
         """Return the label and a digest of the sizes."""
         if self.sizes is None:
             return self.label()
-        return f"{self.label()} {hashlib.blake2b(self.sizes.astype('<i8').data, digest_size=6).hexdigest()}"
+        return f"{self.label()} {digest(self.sizes.astype('<i8').data, 6).hex()}"

@@ -10,12 +10,11 @@ out just what will be asked for next, and finds nothing; what stays is found in 
 from __future__ import annotations
 
 import os
-import pickle
-import struct
 import threading
+import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -26,11 +25,9 @@ from penstock.graph.context import empty
 from penstock.graph.copies import copied
 from penstock.graph.node import Node
 from penstock.storage.cache_counts import ENTRY, Counts, Entry, checksum, packed, unpacked
+from penstock.storage.cache_freezing import ALIGN, frozen, thawed, written
+from penstock.storage.cache_neighbours import Neighbours, neighbours
 from penstock.transport.common import TOKEN, Common
-from penstock.transport.reducing import by_value
-
-ALIGN = 64
-INLINE = 1 << 12  # bytes of a buffer that stays within the pickle
 
 
 class Shared(Keeper):
@@ -156,52 +153,6 @@ def same(shelf: Shelf) -> Shelf:
     return shelf
 
 
-def written(fd: int, data: bytes, at: int) -> None:
-    """Write all of some bytes."""
-    view = memoryview(data)
-    while view.nbytes:
-        done = os.pwrite(fd, view[: 1 << 30], at)
-        view, at = view[done:], at + done
-
-
-def frozen(value: Any) -> list[Any]:
-    """Return an item as pieces of bytes: lengths, pickle, and its large buffers, each at a multiple of 64."""
-    raws: list[memoryview] = []
-
-    def keep(buffer: pickle.PickleBuffer) -> bool:
-        raw = buffer.raw()
-        if raw.nbytes < INLINE:
-            return True  # within the pickle
-        raws.append(raw)
-        return False
-
-    body = by_value(value, keep)
-    head = struct.pack(f"<{2 + len(raws)}q", len(body), len(raws), *[raw.nbytes for raw in raws])
-    pieces: list[Any] = [head, body]
-    size = len(head) + len(body)
-    for raw in raws:
-        gap = -size % ALIGN
-        pieces += [bytes(gap), raw]
-        size += gap + raw.nbytes
-    return pieces
-
-
-def thawed(memory: Any) -> Any:
-    """Return the item; its large arrays are views of this memory, and can be written to."""
-    view = memoryview(memory)
-    length, count = struct.unpack_from("<2q", view)
-    sizes = struct.unpack_from(f"<{count}q", view, 16)
-    at = 16 + 8 * count
-    body = view[at : at + length]
-    at += length
-    buffers = []
-    for nbytes in sizes:
-        at += -at % ALIGN
-        buffers.append(view[at : at + nbytes])
-        at += nbytes
-    return pickle.loads(body, buffers=buffers)  # noqa: S301  of our own trainer and its workers, in memory
-
-
 class Last(Keeper):
     """The items used last, in each process for itself."""
 
@@ -226,28 +177,63 @@ class Last(Keeper):
 
 
 class Recent(Shelf):
-    """Some items, in the order of their use."""
+    """Some items, in the order of their use; in a worker, together with what its neighbours have just computed."""
 
-    def __init__(self, count: int, counts: Counts | None = None) -> None:
+    def __init__(self, count: int, counts: Counts | None = None, others: Neighbours | None = None) -> None:
         self.count = count
-        self.items: OrderedDict[int, Any] = OrderedDict()
+        self.items: OrderedDict[int, tuple[Any, bool]] = OrderedDict()  # and whether readers share it
         self.lock = threading.Lock()
         self.counts = counts or Counts()
+        self.others = others
+        self.sent: Neighbours | None = None
+
+    @property
+    def singly(self) -> bool:
+        """Whether another worker may have an item, or be at it."""
+        return self.others is not None and self.others.wanted
+
+    def missing(self, index: int, compute: Callable[[], Any]) -> Any:
+        """Take an item from another worker; else compute it, while those who want it, too, wait."""
+        others = self.others
+        if others is None or not others.wanted:
+            return super().missing(index, compute)
+        with others.alone(index):
+            value = others.find(index)
+            found = value is not MISSING
+            if found:
+                self.put(index, value)
+            else:
+                began = time.perf_counter()
+                value = compute()
+                seconds = time.perf_counter() - began
+                self.put(index, value)
+                if self.items.get(index, (None, True))[1]:  # what readers share, or read but once, is no copy elsewhere
+                    others.stop()
+                else:
+                    others.offer(index, value, seconds)
+        self.note(found, not found)
+        return value
 
     def get(self, index: int) -> Any:
-        """Return a copy of an item."""
+        """Return an item, its copy as a rule."""
         with self.lock:
             if index not in self.items:
                 return MISSING
             self.items.move_to_end(index)
-            value = self.items[index]
-        return copied(value)
+            value, shared = self.items[index]
+        return value if shared else copied(value)
 
     def put(self, index: int, value: Any) -> None:
-        """Keep a copy; forget what was used longest ago."""
-        value = copied(value)
+        """Keep a copy, or the item itself where there is none to be had; forget what was used longest ago."""
+        shared = type(value) is np.memmap and not value.flags.writeable  # a copy would read all of the file
+        try:
+            value = value if shared else copied(value)
+        except Exception:  # noqa: BLE001  whatever an object raises
+            if isinstance(value, Iterator):  # open files, too: they are read but once, so each reader gets a fresh one
+                return
+            shared = True
         with self.lock:
-            self.items[index] = value
+            self.items[index] = value, shared
             while len(self.items) > self.count:
                 self.items.popitem(last=False)
 
@@ -267,4 +253,6 @@ class Recent(Shelf):
 
     def ticket(self) -> Callable[[], Shelf]:
         """Return what makes an empty shelf that counts together with this one."""
-        return partial(Recent, self.count, self.counts.share())
+        # For each loader, since what it sends may have been assigned to. Held here: what is gone cannot be opened.
+        self.sent = neighbours()
+        return partial(Recent, self.count, self.counts.share(), self.sent)

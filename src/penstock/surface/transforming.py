@@ -167,7 +167,9 @@ class Transforming(Described[T_co]):
                 removed. Items are what a store can hold.
             memory: bytes, such as ``"4GB"``, that all workers of this machine share. What does not fit is computed
                 every time. It lasts as long as the dataset.
-            count: so many items, those used last, in each worker for itself.
+            count: so many items, those used last, in each worker for itself. What takes milliseconds to compute is
+                computed by one worker, while others that want it wait, and is handed to them. What cannot be copied,
+                such as a connection, is handed out itself; an iterator is computed every time.
             key: for ``path``: what stands for the functions in place of their code. Say another one whenever they
                 change. For functions that hold what nobody can look into.
 

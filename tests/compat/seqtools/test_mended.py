@@ -362,6 +362,7 @@ def test_functions_travel_with_their_source(tmp_path, monkeypatch):
         lambda s: seqtools.prefetch(s, max_cached=4, nworkers=2, method="process"),
         lambda s: seqtools.prefetch(s, 4, 2, "process"),
         lambda s: seqtools.prefetch(s, 4, 2),
+        lambda s: seqtools.prefetch(s, 4, 2, "sharedmem"),
         lambda s: seqtools.prefetch(s, max_cached=4, timeout=1),
         lambda s: seqtools.prefetch(s, 2, "thread", 2),
         lambda s: seqtools.prefetch(s, -1, max_buffered=2) if os.cpu_count() > 1 else seqtools.prefetch(s, 1),
@@ -372,6 +373,15 @@ def test_both_spellings_of_prefetch(call):
     ahead = call(seqtools.smap(square, range(9)))
     assert isinstance(ahead, Prefetch)
     assert list(ahead) == [x * x for x in range(9)]
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+@pytest.mark.parametrize("arguments", ["", "*number", "number=None"])
+def test_a_hook_may_do_without_the_number(method, arguments, tmp_path):
+    """SeqTools 0.9 called a process' hook without arguments, 1.4 with a number; either spelling works."""
+    hook = eval(f"lambda {arguments}: (folder / 'called').touch()", {"folder": tmp_path})
+    assert list(seqtools.prefetch(range(4), 1, method, 2, start_hook=hook)) == [0, 1, 2, 3]
+    assert (tmp_path / "called").exists()
 
 
 def test_buffers_are_not_written_over():

@@ -4,6 +4,7 @@ Lazy sequences with ``len``, ``[i]`` and slices, whose items are computed when t
 docs/migrating/seqtools.md, says what differs, and what to write instead.
 """
 
+from penstock.compat.absent import answer as _answer
 from penstock.compat.seqtools import instrument
 from penstock.compat.seqtools.buffering import add_cache
 from penstock.compat.seqtools.errors import EvaluationError, seterr
@@ -38,3 +39,14 @@ __all__ = [
     "unbatch",
     "uniter",
 ]
+
+_answer(
+    globals(),
+    {
+        "batches": "It is called batch.",
+        "eager_iter": "Use prefetch(sequence, nworkers, method, max_buffered).",
+        "reindex": "Use gather(sequence, indexes).",
+        "PrefetchException": "Errors arrive as EvaluationError.",
+        "EagerAccessException": "Errors arrive as EvaluationError.",
+    },
+)

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import penstock as ps
-from penstock.compat.seqtools.views import View, adopt, counting, sized
+from penstock.compat.seqtools.views import View, adopt, counting, derive, sized
 
 
 class Kept:
@@ -40,16 +40,17 @@ class Cached(View):
     """A sequence some of whose items are kept."""
 
     def __init__(self, view: View, size: int, cache: MutableMapping[int, Any] | None) -> None:
-        data, sink, maps = view.dataset, view._sink, view._maps  # noqa: SLF001  one class, made in several places
         self._kept: MutableMapping[int, Any] = {}
-        if cache is None and (sink is None or sink is data):
-            items = data.cache(count=size)
-            super().__init__(items, None if sink is None else items, maps)
-        else:
-            self._kept = {} if cache is None else cache
-            length = sized(view)
-            places = counting() if length is None else ps.range(length)
-            super().__init__(places.map(Kept(view, size, self._kept)), sink, maps)
+        sink = view._sink  # noqa: SLF001  one class, made in several places
+        if cache is None and (sink is None or sink is view.dataset):
+            self._be(derive(lambda data: data.cache(count=size), view))
+            self._again = None  # another one would keep nothing of what this one keeps
+            return
+        self._kept = {} if cache is None else cache
+        length = sized(view)
+        places = counting() if length is None else ps.range(length)
+        super().__init__(places.map(Kept(view, size, self._kept)), sink, view._trail)  # noqa: SLF001
+        self._heed(view)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, value)
@@ -62,7 +63,7 @@ def add_cache(arr: Any, cache_size: int = 1, cache: MutableMapping[int, Any] | N
 
     Args:
         arr: what is read.
-        cache_size: how many items are kept, in each process.
+        cache_size: how many items are kept, in each process; slow ones are computed by one of the processes only.
         cache: a mapping of your own to keep them in. It is emptied from its front, and gives the very objects that it
             holds; without it, what was used longest ago is forgotten, and nobody can change what is kept.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import operator
 import os
@@ -9,8 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import penstock as ps
-from penstock.compat.seqtools.errors import EvaluationError, seterr, site
+from penstock.compat.fresh import fresh
+from penstock.compat.seqtools.errors import EvaluationError, Site, seterr
 from penstock.compat.seqtools.views import Ended, View, adopt, counting, place, sized
 from penstock.errors import WorkerError
 
@@ -29,12 +33,15 @@ class Prefetch:
         self._view = view
         self._workers = workers
         self._window = window
-        self._site = site()
+        self._site = Site()
         self._lock = threading.RLock()
         self._loader: ps.Loader[Any] | None = None
         self._front: dict[str, Any] = {}
         self._reading: Iterator[Any] | None = None
         self._next = 0  # the item that the reading gives next
+        # Buffers that come round again must not be filled before their time.
+        self._ring = view._ring and isinstance(workers, ps.Threads)  # noqa: SLF001  one class, made in several places
+        self._read: list[Any] = []  # positions that others may change, as they were when the workers began
         self._size = sized(view)
 
     def __reduce__(self) -> Any:
@@ -61,6 +68,9 @@ class Prefetch:
             index = place(self, index)
         with self._lock:
             try:
+                if not index and self._loader is not None and self._changed():
+                    self.close()  # what was read ahead belongs to another order
+                    self._loader = self._reading = None
                 if self._loader is None:
                     self._open()
                 if self._reading is None or index != self._next:
@@ -73,7 +83,7 @@ class Prefetch:
                 self._reading = None
                 self._fail(error, index)
             self._next = index + 1
-            return value
+            return value[0].value if self._ring else value
 
     def begin(self) -> Self:
         """Let the workers begin with the first items."""
@@ -81,13 +91,26 @@ class Prefetch:
         return self
 
     def _open(self) -> ps.Loader[Any]:
-        self._loader = self._view.dataset.epoch(0).loader(workers=self._workers, window=self._window)
+        self._read = [chosen.now() for chosen in self._loose]
+        items, amount = self._view.steady.epoch(0), {}
+        if self._ring:
+            items, amount = items.map(alone), {"window_bytes": self._window * MUCH.nbytes}
+            if self._size is not None:  # or the next epoch's first items would be begun beside the last
+                items = ps.concat(items, ps.items([alone(None)] * (self._window + 1)))
+        self._loader = items.loader(workers=self._workers, window=self._window, **amount)
         self._front = self._loader.state_dict()
         return self._loader
 
+    @property
+    def _loose(self) -> tuple[Any, ...]:
+        return self._view._loose  # noqa: SLF001  one class, made in several places
+
+    def _changed(self) -> bool:
+        return not all(np.array_equal(c.now(), before) for c, before in zip(self._loose, self._read, strict=True))
+
     def _turn_to(self, index: int) -> None:
         assert self._loader is not None
-        if self._reading is not None and index == 0 and self._next == self._size:
+        if self._reading is not None and index == 0 and self._next == self._size and not self._ring:
             next(self._reading, None)  # the end, behind which the workers have begun again
             self._reading = iter(self._loader)
             return
@@ -113,6 +136,21 @@ class Prefetch:
 
     def __repr__(self) -> str:
         return f"<seqtools Prefetch of {self._view!r}, {self._workers!r}>"
+
+
+class Box:
+    """An item that Penstock does not look into."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+MUCH = np.broadcast_to(np.int8(0), 1 << 30)  # of no memory
+
+
+def alone(value: Any) -> tuple[Box, Any]:
+    """Return an item so that it seems to be large: threads are given one at a time, never many in a bundle."""
+    return Box(value), MUCH
 
 
 class Hook:
@@ -153,9 +191,9 @@ def prefetch(  # noqa: PLR0913, PLR0917  the original's signature, and that of i
         seq: what to read.
         nworkers: how many workers; from -1 down, how many cores to leave alone. With 0, ``seq`` is returned as it is;
             together with ``max_cached``, as in SeqTools 0.8, 0 means all cores.
-        method: ``"thread"`` or ``"process"``.
+        method: ``"thread"`` or ``"process"``; ``"sharedmem"``, as some versions had it, is the latter.
         max_buffered: how many items, or small pieces of work, may be under way or waiting.
-        start_hook: called in each worker before its first item; in processes with the worker's number.
+        start_hook: called in each worker before its first item; in processes with the worker's number, if it takes one.
         shm_size: taken for compatibility: results always travel in shared memory, as much as they need.
         max_cached: what ``max_buffered`` was called in SeqTools 0.8.
         timeout: taken for compatibility: idle workers cost nothing.
@@ -173,7 +211,7 @@ def prefetch(  # noqa: PLR0913, PLR0917  the original's signature, and that of i
     buffered = max_buffered if max_cached is None else max_cached
     if buffered <= 0:
         raise ValueError(f"prefetch(): max_buffered must be greater than 0, not {buffered}.")
-    if method not in ("thread", "process"):
+    if method not in ("thread", "process", "sharedmem"):
         raise ValueError(f"prefetch(): method must be 'thread' or 'process', not {method!r}.")
     if nworkers == 0 and max_cached is None:
         return seq
@@ -182,9 +220,21 @@ def prefetch(  # noqa: PLR0913, PLR0917  the original's signature, and that of i
 
 def workers(method: str, count: int, start_hook: Callable[..., object] | None) -> ps.Executor:
     """Return where work runs."""
-    if method == "process":
-        return ps.Processes(count, on_start=start_hook)
-    return ps.Threads(count, on_start=None if start_hook is None else Hook(start_hook))
+    if start_hook is not None and (method == "thread" or not takes_number(start_hook)):
+        start_hook = Hook(start_hook)
+    kind = ps.Threads if method == "thread" else ps.Processes
+    return kind(count, on_start=start_hook)
+
+
+def takes_number(hook: Callable[..., object]) -> bool:
+    """Tell whether a start hook can be called with a number; of what has no signature, yes."""
+    try:
+        inspect.signature(hook).bind(0)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 class Again:
@@ -195,7 +245,7 @@ class Again:
 
     def __call__(self, number: int) -> Any:
         """Call it."""
-        return self.function()
+        return fresh(self.function())
 
 
 def load_buffers(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import sys
 from collections.abc import Iterable, Iterator
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import penstock as ps
-from penstock.compat.seqtools.views import View, adopt, depth, derive, sized
+from penstock.compat.seqtools.errors import joined
+from penstock.compat.seqtools.views import View, adopt, derive, entries, sized
+
+LASTING = (int, float, complex, str, bytes, type(None), np.generic)  # nothing can write into these
+MANY = 8  # items of a view; for fewer, describing that they are read together costs more than reading them
 
 
 def arange(start: int, stop: int | None = None, step: int | None = None) -> View:
@@ -23,14 +32,51 @@ def arange(start: int, stop: int | None = None, step: int | None = None) -> View
     return View(ps.range(first, last, 1 if step is None else step))
 
 
+class Chosen:
+    """Items of a sequence at positions that are looked up when they are read: somebody may shuffle them meanwhile."""
+
+    def __init__(self, sequence: Any, indexes: Any) -> None:
+        self.sequence = entries(sequence)
+        self.indexes = indexes
+
+    def __len__(self) -> int:
+        return len(self.indexes)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.sequence[self.indexes[index]]
+
+    def __getitems__(self, places: list[int]) -> list[Any]:
+        """Return many items; those of a view are read together."""
+        chosen = [operator.index(self.indexes[place]) for place in places]
+        if isinstance(self.sequence, View) and len(chosen) > MANY:
+            with contextlib.suppress(Exception):  # which the view itself tells of, below
+                return list(self.sequence.dataset.select(chosen))
+        return [self.sequence[index] for index in chosen]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.sequence[self.indexes[index]] = value
+
+    def now(self) -> NDArray[Any]:
+        """Return the positions as they are."""
+        return np.array(self.indexes)
+
+
 class Gathering(View):
     """Items of a ``sequence`` at some ``indexes``."""
 
     def __init__(self, sequence: Any, indexes: Any) -> None:
-        self.sequence = sequence
-        self.indexes = indexes if hasattr(indexes, "dtype") or isinstance(indexes, range) else list(indexes)
-        chosen = derive(lambda data: data.select(self.indexes), sequence)
-        super().__init__(chosen.dataset, chosen._sink, chosen._maps)  # noqa: SLF001  one class, made in several places
+        known = hasattr(indexes, "dtype") or isinstance(indexes, (list, tuple, range))
+        self.sequence, self.indexes = sequence, indexes if known else list(indexes)
+        if isinstance(sequence, Gathering):
+            self.sequence, self.indexes = sequence.sequence, [sequence.indexes[index] for index in self.indexes]
+        view = adopt(self.sequence)
+        if isinstance(self.indexes, (tuple, range)) or not known:
+            self._be(derive(lambda data: data.select(self.indexes), view))
+            return
+        chosen = Chosen(self.sequence, self.indexes)
+        self._be(derive(lambda _: ps.items(chosen), view))
+        self._loose = (*view._loose, chosen)  # noqa: SLF001  one class, made in several places
+        self._again = lambda: view.steady.select(chosen.now())
 
     def __getitem__(self, key: Any) -> Any:
         return Gathering(self.sequence, self.indexes[key]) if isinstance(key, slice) else super().__getitem__(key)
@@ -67,7 +113,9 @@ def cycle(sequence: Any, limit: int | None = None) -> View:
     if sized(view) == 0:
         return view  # nothing, however often
     stop = None if limit is None else int(limit)
-    return derive(lambda data: data.repeat() if stop is None else data.repeat()[:stop], view)
+    made = derive(lambda data: data.repeat() if stop is None else data.repeat()[:stop], view)
+    made._ring |= isinstance(sequence, (list, tuple, np.ndarray)) and not isinstance(sequence[0], LASTING)  # noqa: SLF001
+    return made
 
 
 def interleave(*sequences: Any) -> View:
@@ -115,8 +163,8 @@ def case(selector: Any, *values: Any) -> View:
     lengths = [sized(view) for view in (chooser, *views)]
     if None not in lengths and len(set(lengths)) > 1:
         raise ValueError(f"case(): all inputs must have the same size, not {lengths}.")
-    made = derive(lambda *data: ps.switch(chooser.dataset, *data), *views)
-    made._maps = depth([chooser, *views])  # noqa: SLF001  one class, made in several places
+    made = derive(lambda *data: ps.switch(chooser.steady, *data), *views)
+    made._trail = joined([chooser._trail, made._trail])  # noqa: SLF001  one class, made in several places
     return made
 
 

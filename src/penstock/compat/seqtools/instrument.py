@@ -7,7 +7,7 @@ from typing import Any
 
 import penstock as ps
 from penstock.compat.seqtools.errors import Callback
-from penstock.compat.seqtools.views import View, adopt
+from penstock.compat.seqtools.views import View, adopt, derive
 
 
 def debug(
@@ -32,8 +32,10 @@ def debug(
     [1, 2, 3]
     """
     view = adopt(sequence)
-    maps = view._maps  # noqa: SLF001  one class, made in several places
-    return View(view.dataset.debug(Callback(func, maps), max_calls=max_calls, max_rate=max_rate), None, maps)
+    told = Callback(func, view._trail.maps)  # noqa: SLF001  one class, made in several places
+    made = derive(lambda data: data.debug(told, max_calls=max_calls, max_rate=max_rate), view, writable=False)
+    made._again = None  # noqa: SLF001  another one would count from nothing
+    return made
 
 
 class ThroughputMonitor(View):
@@ -41,7 +43,7 @@ class ThroughputMonitor(View):
 
     def __init__(self, view: View) -> None:
         self.monitor = ps.Monitor()
-        super().__init__(view.dataset.monitor(self.monitor), None, view._maps)  # noqa: SLF001
+        self._be(derive(lambda data: data.monitor(self.monitor), view, writable=False))
 
     def read_delay(self) -> float:
         """Return the seconds that reading an item takes, on average."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import penstock as ps
-from penstock.compat.seqtools.views import View, adopt, depth
+from penstock.compat.seqtools.views import View, derive
 
 
 def smap(f: Callable[..., Any], *sequences: Any) -> View:
@@ -23,10 +23,9 @@ def smap(f: Callable[..., Any], *sequences: Any) -> View:
         raise TypeError(f"smap(): f must be callable, not {f!r}.")
     if not sequences:
         raise ValueError("smap(): at least one input sequence must be provided.")
-    views = [adopt(sequence) for sequence in sequences]
-    data = [view.dataset for view in views]
-    items = data[0].map(f) if len(data) == 1 else ps.zip(*data).starmap(f)
-    return View(items, None, depth(views) + 1)
+    if len(sequences) == 1:
+        return mapping(lambda data: data.map(f), *sequences)
+    return mapping(lambda *data: ps.zip(*data).starmap(f), *sequences)
 
 
 def starmap(f: Callable[..., Any], sequence: Any) -> View:
@@ -38,5 +37,11 @@ def starmap(f: Callable[..., Any], sequence: Any) -> View:
     """
     if not callable(f):
         raise TypeError(f"starmap(): f must be callable, not {f!r}.")
-    view = adopt(sequence)
-    return View(view.dataset.starmap(f), None, depth([view]) + 1)
+    return mapping(lambda data: data.starmap(f), sequence)
+
+
+def mapping(step: Callable[..., Any], *sequences: Any) -> View:
+    """Return the view of a function's results, which can only be read."""
+    made = derive(step, *sequences, writable=False)
+    made._trail = made._trail.mapped()  # noqa: SLF001  one class, made in several places
+    return made

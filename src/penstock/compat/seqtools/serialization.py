@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import pathlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -47,7 +46,8 @@ def source_of(func: Callable[..., Any]) -> str:
     path = inspect.getsourcefile(func)
     if path is None:
         raise RuntimeError(f"failed to locate the source file of {func!r}")
-    return pathlib.Path(path).read_text(encoding="utf-8")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def restored(source: str, name: str) -> SerializableFunc:

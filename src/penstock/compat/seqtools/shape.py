@@ -30,8 +30,7 @@ class Concatenation(View):
 
     def __init__(self, sequences: list[Any]) -> None:
         self.sequences = sequences
-        joined = derive(ps.concat, *sequences) if sequences else adopt(())
-        super().__init__(joined.dataset, joined._sink, joined._maps)  # noqa: SLF001  one class, made in several places
+        self._be(derive(ps.concat, *sequences) if sequences else adopt(()))
 
 
 def concatenate(sequences: Iterable[Any]) -> Concatenation:
@@ -63,6 +62,25 @@ class Shape:
         return batch if self.collate_fn is None else self.collate_fn(batch)
 
 
+class Batches(View):
+    """A sequence in batches of ``k``, each of a given shape."""
+
+    def __init__(self, view: View, k: int, last: str, shape: Shape) -> None:
+        collate: Any = list
+        if shape.pad is not None or shape.collate_fn is not None:
+            collate = Callback(shape, view._trail.maps)  # noqa: SLF001  one class, made in several places
+        self._be(
+            derive(
+                lambda data: data.batch(k, last=last, collate=collate),
+                view,
+                sink=lambda data: data.batch(k, last=last, collate=list),
+            )
+        )
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, [list(batch) for batch in value] if isinstance(key, slice) else list(value))
+
+
 def batch(
     sequence: Any,
     k: int,
@@ -83,14 +101,7 @@ def batch(
     >>> list(seqtools.batch(range(5), 2)), seqtools.batch(range(5), 2, pad=-1)[-1]
     ([[0, 1], [2, 3], [4]], [4, -1])
     """
-    view = adopt(sequence)
-    last = "drop" if drop_last else "keep"
-    made = derive(lambda data: data.batch(k, last=last, collate=list), view)
-    if pad is None and collate_fn is None:
-        return made
-    maps = made._maps  # noqa: SLF001  one class, made in several places
-    shape = Callback(Shape(k, pad, collate_fn), maps)
-    return View(view.dataset.batch(k, last=last, collate=shape), made._sink, maps)  # noqa: SLF001
+    return Batches(adopt(sequence), k, "drop" if drop_last else "keep", Shape(k, pad, collate_fn))
 
 
 def unbatch(sequence: Any, batch_size: int, last_batch_size: int | None = None) -> View:
@@ -132,6 +143,7 @@ class Split(View):
 
     def __init__(self, sequence: Any, spans: list[tuple[int, int]]) -> None:
         super().__init__(ps.items(spans).map(Cut(sequence)))
+        self._heed(sequence)
         self._sequence = sequence
         self._spans = spans
 

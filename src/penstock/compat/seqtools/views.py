@@ -7,27 +7,48 @@ view[i] = x  ──> sink    the same steps without what only shapes results; No
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral
 from typing import Any
 
 import penstock as ps
-from penstock.compat.seqtools.errors import site, told
+from penstock.compat.seqtools.errors import NOWHERE, Trail, joined, told
 
 
 class View:
     """A lazy sequence: ``len``, ``[i]``, slices, iteration, assignment. Nothing is computed until it is read."""
 
-    def __init__(self, items: Any, sink: Any = None, maps: int = 0) -> None:
+    _loose: tuple[Any, ...] = ()  # lists and arrays of positions on the way, which somebody may change at any time
+    _again: Callable[[], Any] | None = None  # makes the dataset anew, with the positions as they are then
+    _ring = False  # whether objects come round again on the way, which a function may write into
+
+    def __init__(self, items: Any, sink: Any = None, trail: Trail = NOWHERE) -> None:
         self._items = items
         self._sink = sink
-        self._maps = maps  # mappings that items go through, one after the other
-        self._site = site()
+        self._trail = trail
+
+    def _be(self, made: View) -> None:
+        """Be the view that was made, with what this class adds."""
+        self.__dict__.update(made.__dict__)
+
+    def _heed(self, *others: Any) -> None:
+        """Heed what others may change in the sequences it is made of."""
+        self._loose = tuple(loose for other in others for loose in getattr(other, "_loose", ()))
+        self._ring = any(getattr(other, "_ring", False) for other in others)
 
     @property
     def dataset(self) -> Any:
         """The Penstock dataset behind it, to go on with."""
         return self._items
+
+    @property
+    def steady(self) -> Any:
+        """The same as it is now: others may change a list of positions that ``gather`` was given."""
+        return self._items if self._again is None else self._again()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel without what makes it anew: nobody changes positions there."""
+        return {name: value for name, value in self.__dict__.items() if name != "_again"}
 
     def __len__(self) -> int:
         return len(self._items)
@@ -38,7 +59,7 @@ class View:
     def __iter__(self) -> Iterator[Any]:
         index = -1
         try:
-            for index, value in enumerate(self._items):  # noqa: B007  an error is told the number behind it
+            for index, value in enumerate(self.steady):  # noqa: B007  an error is told the number behind it
                 yield value
         except Ended:
             return
@@ -50,7 +71,7 @@ class View:
             index = operator.index(key)
         except TypeError:
             from_front(self, key)
-            return View(self._items[key], None if self._sink is None else self._sink[key], self._maps)
+            return derive(lambda data: data[key], self)
         index = place(self, index)
         try:
             return self._items[index]
@@ -64,7 +85,7 @@ class View:
         self._sink[key] = value
 
     def _fail(self, error: Exception, index: int) -> None:
-        found = told(error, index, self._maps, self._site)
+        found = told(error, index, self._trail)
         raise found from (error.__cause__ if found is error else error)
 
     def __repr__(self) -> str:
@@ -87,6 +108,22 @@ class Entry:
             return self.sequence[index]
         except (IndexError, StopIteration) as error:
             raise Ended(f"the sequence has no item {index}") from error
+
+
+class Placed:
+    """The entries of a pandas Series by position, whatever its labels are: in a loop they come so, too."""
+
+    def __init__(self, series: Any) -> None:
+        self.series = series
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.series.iloc[index]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.series.iloc[index] = value
 
 
 def sized(view: Any) -> int | None:
@@ -116,21 +153,29 @@ def place(sequence: Any, index: int) -> int:
     return index % length
 
 
+def entries(sequence: Any) -> Any:
+    """Return what is indexed in place of a sequence: most are themselves."""
+    if isinstance(sequence, (str, bytes)):
+        return tuple(sequence)
+    return Placed(sequence) if hasattr(sequence, "iloc") else sequence
+
+
 def adopt(sequence: Any) -> View:
     """Return a view of anything that can be indexed, or at least iterated."""
     if isinstance(sequence, View):
         return sequence
     if isinstance(sequence, (ps.Sequence, ps.Stream)):
         return View(sequence, sequence if isinstance(sequence, ps.Sequence) else None)
-    if isinstance(sequence, str):
-        sequence = tuple(sequence)
+    sequence = entries(sequence)
     if hasattr(sequence, "__getitem__"):
         try:
             len(sequence)
         except TypeError:
             return View(counting().map(Entry(sequence)))
         items = ps.items(sequence)
-        return View(items, items)
+        view = View(items, items)
+        view._heed(sequence)  # noqa: SLF001  a prefetch, say
+        return view
     return View(ps.stream(sequence, once=isinstance(sequence, Iterator)))
 
 
@@ -139,18 +184,26 @@ def counting() -> Any:
     return ps.range(1).repeat().enumerate().map(operator.itemgetter(0))
 
 
-def derive(step: Callable[..., Any], *sequences: Any) -> View:
-    """Return the view of a step over others; assignment goes through it, where it goes through all of them."""
+def derive(
+    step: Callable[..., Any], *sequences: Any, sink: Callable[..., Any] | None = None, writable: bool = True
+) -> View:
+    """Return the view of a step over others.
+
+    Args:
+        step: makes the dataset of those of the others.
+        sequences: the others.
+        sink: makes what is assigned to, where that is not what ``step`` makes.
+        writable: whether assignment goes through the step; it must go through all of the others, too.
+    """
     views = [adopt(sequence) for sequence in sequences]
     items = step(*[view._items for view in views])  # noqa: SLF001  one class, made in several places
     sinks = [view._sink for view in views]  # noqa: SLF001
-    sink = None
-    if None not in sinks:
-        same = all(view._items is view._sink for view in views)  # noqa: SLF001
-        sink = items if same else step(*sinks)
-    return View(items, sink, depth(views))
-
-
-def depth(views: Iterable[View]) -> int:
-    """Return how many mappings the items of some views go through at the most."""
-    return max([view._maps for view in views], default=0)  # noqa: SLF001
+    written = None
+    if writable and None not in sinks:
+        same = sink is None and all(view._items is view._sink for view in views)  # noqa: SLF001
+        written = items if same else (sink or step)(*sinks)
+    made = View(items, written, joined(view._trail for view in views))  # noqa: SLF001
+    made._heed(*views)  # noqa: SLF001
+    if any(view._again for view in views):  # noqa: SLF001
+        made._again = lambda: step(*[view.steady for view in views])  # noqa: SLF001
+    return made
