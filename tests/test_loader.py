@@ -217,6 +217,22 @@ def test_closed_by_another_thread(executor):
     assert isinstance(errors[0], ClosedError)
 
 
+def test_closed_while_workers_are_started():
+    """What another thread closes in this moment has workers that it could not see; they end all the same."""
+
+    class Slow(ps.Threads):
+        def start(self, work):
+            session = super().start(work)
+            closing = threading.Thread(target=loader.close)
+            closing.start()
+            closing.join()
+            return session
+
+    loader = ps.range(10).map(lambda x: x).loader(workers=Slow(2))
+    with pytest.raises(ClosedError, match="while its workers were started"):
+        next(iter(loader))
+
+
 @EXECUTORS
 def test_an_iteration_that_is_let_go_of_ends_at_once(executor):
     """An iteration that nobody holds is gone without the garbage collector, so what it had under way ends with it."""

@@ -72,11 +72,17 @@ class Engine:
         omissions.again()
         if not self.executor.count:
             return Reading(self.work.plan, epoch, hear=omissions.hear)
-        if self.session is None or self.desk is None:
+        desk = self.desk
+        if desk is None:
             interrupts.watch()
-            self.session = self.executor.start(self.work)
-            self.desk = Desk(self.session, self.limits, self.tally)
-        return Afar(self.work.plan, epoch, self.desk, self.executor.count, omissions.hear)
+            session = self.executor.start(self.work)
+            desk = Desk(session, self.limits, self.tally)
+            self.session, self.desk = session, desk
+            if self.closed:  # by another thread, which may have seen no workers yet
+                self.session = self.desk = None
+                session.close()
+                raise ClosedError("this loader has been closed, while its workers were started")
+        return Afar(self.work.plan, epoch, desk, self.executor.count, omissions.hear)
 
     def close(self) -> None:
         """End the workers."""

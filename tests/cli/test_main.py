@@ -115,6 +115,7 @@ def test_targets(tmp_path, monkeypatch, capsys):
     for target, said in (
         ("penstock_cli_target:nothing", "There are: "),
         ("penstock_cli_nowhere:x", "no module"),
+        ("penstock_cli_nowhere.py", "say which dataset of it, as in penstock_cli_nowhere.py:dataset"),
         ("penstock_cli_target:x", "int"),
         ("nowhere.py:x", "no file"),
         ("nowhere.lmdb", "no such file"),

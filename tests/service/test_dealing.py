@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 import penstock as ps
-from penstock.errors import RemoteError, ServiceError, StateError
+from penstock.errors import ArgumentError, RemoteError, ServiceError, StateError
+from penstock.service.inlets import Wishes
+from penstock.service.lanes import Where
+from penstock.service.link import Link
 from penstock.testing import same
 
 TCP = "tcp://127.0.0.1:*"
@@ -293,6 +296,49 @@ def test_a_slow_consumer_does_not_hold_up_the_others():
         thread.join(10)
         assert not thread.is_alive()
         assert ended == []
+
+
+def test_a_consumer_that_slept():
+    """One that did not run for longer than ``patience`` uses nothing that others were given meanwhile.
+
+    Its thread cannot come in, as in a process that is stopped. What was in its hand comes twice, and nothing else.
+    """
+    with ps.serve(ps.range(40), TCP, mode="share", patience=0.5) as server:
+        link = Link(Wishes((server.endpoint,), window=8), 0, [Where(0, 0)], None)
+        (inlet,) = link.inlets
+        mine, done = [], None
+        for _ in range(3):
+            _, arrival = link.take([inlet], done)
+            mine.append(arrival.number)
+            done = inlet, arrival.nbytes
+        while inlet.unkept:  # until the server has heard that two are finished
+            link.bell.ring()
+        with link.lock:
+            others = list(ps.connect(server.endpoint))
+            assert inlet.buffer
+            assert link.talk.next(inlet) is None
+        assert link.take([inlet], done) is None
+        link.close()
+    assert (mine, sorted(others)) == ([0, 1, 2], list(range(2, 40)))
+
+
+def test_a_state_file_that_cannot_be_written(tmp_path, caplog):
+    """Nothing leaves that could not be written down; when there is room again, all goes on, and comes once."""
+    folder = tmp_path / "folder"
+    with pytest.raises(ArgumentError, match="cannot be written"):
+        ps.serve(ps.range(60), TCP, mode="share", state_file=folder / "file")
+    folder.mkdir()
+    with ps.serve(ps.range(60), TCP, mode="share", state_file=folder / "file") as server:
+        reading = iter(ps.connect(server.endpoint))
+        found = [next(reading)]
+        folder.rename(tmp_path / "gone")
+        thread = threading.Thread(target=lambda: found.extend(reading))
+        thread.start()
+        while "batches wait until it can" not in caplog.text:
+            assert len(found) <= 16
+        folder.mkdir()
+        thread.join(20)
+    assert found == list(range(60))
 
 
 @pytest.mark.parametrize("seed", range(2))

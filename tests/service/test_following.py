@@ -8,6 +8,7 @@ import itertools
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import penstock as ps
 from penstock.errors import ArgumentError, RemoteError, ServerLost, ServerRefused, StateError
 from penstock.service.following import Following
+from penstock.service.inlets import Peer
 from penstock.service.lanes import Lane
 from penstock.service.link import Link
 from penstock.service.routes import Guest, Route
@@ -159,6 +161,38 @@ def test_a_server_that_is_not_there():
     with pytest.raises(ServerLost, match=r"127\.0\.0\.1:1 has been silent"):
         next(iter(ps.connect("tcp://127.0.0.1:1", timeout=0.5)))
     assert time.monotonic() - began < 5
+
+
+def test_nobody_answers(monkeypatch, caplog):
+    """Before the timeout is over a line says that nobody answers, and what is known of the reason."""
+    monkeypatch.setattr("penstock.service.link.SLOW", 0.1)
+
+    def unknown(*_):
+        raise OSError("no such name")
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    with pytest.raises(ServerLost, match="cannot be looked up: no such name"):
+        next(iter(ps.connect("tcp://localhost:1", timeout=0.5)))
+    (said,) = caplog.messages
+    assert "has been silent for 0 s; waiting for up to 0.5 s. The name of its host" in said
+
+
+def test_a_stop_is_no_silence_of_the_server():
+    """Of the time in which a consumer's own thread did not run, nothing is held against a server."""
+    link = SimpleNamespace(peers=[Peer("silent", 10.0), Peer("heard", 99.0)])
+    Link.excuse(link, 100.0, 0.1)
+    Link.excuse(link, 100.0, 80.0)
+    assert [peer.heard for peer in link.peers] == [90.0, 100.0]
+
+
+def test_a_server_that_nobody_holds(caplog):
+    """It is closed, and says so; one that was closed says nothing."""
+    ps.serve(ps.range(3), TCP).close()
+    assert not caplog.messages
+    ps.serve(ps.range(3), TCP)
+    gc.collect()
+    (said,) = caplog.messages
+    assert "keep what serve() returns" in said
 
 
 def test_a_server_that_does_not_come_back():

@@ -15,6 +15,7 @@ import pytest
 import penstock as ps
 from penstock.errors import PenstockError, ServiceError
 from penstock.service.asking import ask
+from penstock.service.door import crowded
 from penstock.service.protocol import HEADS, SAYS, WANTS, opened, packed
 
 zmq = pytest.importorskip("zmq")
@@ -174,12 +175,13 @@ def test_a_token_of_somebody_else(served):
             tokens.append(opened(peer.recv_multipart(), {"welcome": WELCOME}).fields["token"])
         one.send_multipart(packed("bye", token=tokens[1]))
         assert dropped(served, 1)
-        two.send_multipart(packed("beat", token=tokens[1], routes=[]))
-        assert opened(two.recv_multipart(), {"pulse": {"routes": lambda _: True}}).kind == "pulse"
+        two.send_multipart(packed("beat", token=tokens[1], clock=0, routes=[]))
+        assert opened(two.recv_multipart(), {"pulse": SAYS["pulse"]}).kind == "pulse"
 
 
 WELCOME = dict.fromkeys(
-    ("version", "token", "instance", "mode", "pipeline", "digest", "kept", "window", "bytes", "local"), lambda _: True
+    ("version", "token", "instance", "mode", "pipeline", "digest", "kept", "patience", "window", "bytes", "local"),
+    lambda _: True,
 )  # fmt: skip
 
 
@@ -189,12 +191,12 @@ def test_a_token_that_cannot_be_one(served, token):
     with dealer(served) as peer:
         peer.send_multipart(packed("hello", version="", name="x"))
         assert opened(peer.recv_multipart(), {"welcome": WELCOME})
-        peer.send_multipart(packed("beat", token=token, routes=[]))
+        peer.send_multipart(packed("beat", token=token, clock=0, routes=[]))
         assert dropped(served, 1)
 
 
 WISH = {
-    "route": 1, "epoch": 0, "number": 0, "below": None, "digest": None, "share": [0, 1], "shard": None,
+    "clock": 0, "route": 1, "epoch": 0, "number": 0, "below": None, "digest": None, "share": [0, 1], "shard": None,
     "window": 1, "bytes": 1, "held": [], "done": [],
 }  # fmt: skip
 
@@ -210,7 +212,7 @@ def test_credit_ends_at_what_the_server_can_keep():
             message = opened(greedy.recv_multipart(), SAYS)
             came += len(message.fields["numbers"]) if message.kind == "data" else 0
             pulses += message.kind == "pulse" and came >= 4
-            greedy.send_multipart(packed("beat", token=token, routes=[]))
+            greedy.send_multipart(packed("beat", token=token, clock=0, routes=[]))
         assert came == 4
 
 
@@ -236,7 +238,7 @@ def test_what_was_never_sent_cannot_be_finished(served):
             token = opened(peer.recv_multipart(), {"welcome": WELCOME}).fields["token"]
             peer.send_multipart(packed("open", token=token, **WISH))
             if nonsense == "beat":
-                peer.send_multipart(packed("beat", token=token, routes=[[1, 10**9]]))
+                peer.send_multipart(packed("beat", token=token, clock=0, routes=[[1, 10**9]]))
             elif nonsense == "open":
                 peer.send_multipart(packed("open", token=token, **WISH))
             else:
@@ -256,9 +258,16 @@ def test_another_version(served):
 
 
 def test_only_so_many_guests():
-    """Beyond the number of consumers that a server takes, the next is told so; when one leaves, there is room again."""
+    """Beyond the number of consumers that a server takes, the next is told so; when one leaves, there is room again.
+
+    Those who only say hello take nobody's place.
+    """
     with ps.serve(ps.range(10), TCP, guests=1) as server:
-        first = iter(ps.connect(server.endpoint))
+        for _ in range(2):
+            with dealer(server) as idle:
+                idle.send_multipart(packed("hello", version="", name="idle"))
+                assert opened(idle.recv_multipart(), SAYS).kind == "welcome"
+        first = iter(ps.connect(server.endpoint, window=1))
         next(first)
         with pytest.raises(PenstockError, match="takes no more"):
             list(ps.connect(server.endpoint))
@@ -294,6 +303,14 @@ def test_who_comes_too_fast_waits():
         for thread in threads:
             thread.join(30)
         assert found == [list(range(10))] * 8
+
+
+@pytest.mark.parametrize(("most", "full"), [(10, True), (1 << 20, False), (-1, False)])
+def test_a_process_without_descriptors_takes_nobody(monkeypatch, most, full):
+    """Some descriptors are left for everything but connections; without a limit there are always some."""
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (most, most))
+    assert crowded() is full
 
 
 # --------------------------------------------------------------------------------------------- servers that mean harm

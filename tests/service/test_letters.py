@@ -18,7 +18,7 @@ from penstock.transport.wire import Parcel
 
 pytestmark = pytest.mark.skipif(not possible(), reason="shared memory without a name needs Linux")
 WELCOME = {
-    "version": "", "token": "t", "instance": "i", "mode": "mirror", "pipeline": [], "digest": 1, "kept": False,
+    "version": "", "token": "t", "instance": "i", "mode": "mirror", "pipeline": [], "digest": 1, "kept": False, "patience": 10.0,
     "window": 8, "bytes": 1 << 20, "local": None,
 }  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_what_comes_too_early_waits(talk, ends):
     assert not made.collect(inlet.peer)
     assert not inlet.buffer
     made.heard(inlet.peer, Message("data", about(inlet, 0), [memoryview(RECORD)]))
-    made.heard(inlet.peer, Message("pulse", {"routes": [[inlet.route, 3, 0]]}))
+    made.heard(inlet.peer, Message("pulse", {"clock": 0, "routes": [[inlet.route, 3, 0]]}))
     assert [arrival.number for arrival in inlet.buffer] == [0, 1, 2]
     assert not said
 
@@ -85,7 +85,7 @@ def test_what_waits_for_what_was_lost(talk, ends):
     connection, inlet.peer.host = ends
     connection.send(letter(inlet, 1))
     assert not made.collect(inlet.peer)
-    made.heard(inlet.peer, Message("pulse", {"routes": [[inlet.route, 2, 0]]}))
+    made.heard(inlet.peer, Message("pulse", {"clock": 0, "routes": [[inlet.route, 2, 0]]}))
     assert said[-1][0][1] == "open"
     assert not made.collect(inlet.peer)
     assert not inlet.buffer

@@ -133,7 +133,7 @@ def test_who_lets_go_says_what_is_finished():
         for _ in range(60):  # less than half of the window: no beat says so
             item = next(reading)
         inlet = reading.link.inlets[0]
-        (guest,) = server._loop.guests.values()
+        (guest,) = server._loop.guests.here.values()
         (route,) = guest.routes.values()
         deadline = time.monotonic() + 5
         while route.flow.finished < 50 and time.monotonic() < deadline:

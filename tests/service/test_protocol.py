@@ -15,7 +15,7 @@ from penstock.service.protocol import HEADS, SAYS, WANTS, Nonsense, opened, pack
 zmq = pytest.importorskip("zmq")
 
 OPEN = {
-    "token": "t", "route": 1, "epoch": 0, "number": 0, "below": None, "digest": None, "share": [0, 1],
+    "token": "t", "clock": 0, "route": 1, "epoch": 0, "number": 0, "below": None, "digest": None, "share": [0, 1],
     "shard": None, "window": 4, "bytes": 100, "held": [], "done": [],
 }  # fmt: skip
 

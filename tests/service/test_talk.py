@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.service.inlets import Inlet, Peer, Wishes
+from penstock.service.inlets import Arrival, Inlet, Peer, Wishes
 from penstock.service.lanes import Where
 from penstock.service.ledger import Outflow
-from penstock.service.protocol import Nonsense
+from penstock.service.protocol import Message, Nonsense
 from penstock.service.talk import Talk
 
 WELCOME = {
-    "version": "", "token": "t", "instance": "i", "mode": "mirror", "pipeline": [], "digest": 1, "kept": False,
+    "version": "", "token": "t", "instance": "i", "mode": "mirror", "pipeline": [], "digest": 1, "kept": False, "patience": 10.0,
     "window": 1024, "bytes": 1 << 28, "local": None,
 }  # fmt: skip
 
@@ -101,3 +101,74 @@ def test_more_than_was_finished_cannot_be_written_down(leaving):
     made, inlet = leaving
     with pytest.raises(Nonsense, match="4 batches written down, 3 finished"):
         made.pulse(inlet.route, 3, 4)
+
+
+@pytest.fixture
+def dealt(talk, monkeypatch):
+    """A consumer of a server that deals, with two batches that came; and its clock, which it can set."""
+    times = [1_000_000]
+    for module in ("inlets", "talk"):
+        monkeypatch.setattr(f"penstock.service.{module}.clock", lambda: times[0])
+    made, inlet, said = talk({"mode": "share", "patience": 2.5})
+    inlet.buffer.extend(Arrival(number, [], None, 1) for number in (4, 5))
+    inlet.flow.received = 2
+    return made, inlet, said, times
+
+
+def pulse(made, inlet, at):
+    """Let the server say that it heard of the consumer at some time of the consumer's clock."""
+    made.heard(inlet.peer, Message("pulse", {"clock": at, "routes": []}))
+
+
+def test_what_may_be_somebody_elses_by_now_is_not_used(dealt):
+    """After ``patience`` without an answer nothing that was dealt is handed out, until the server was heard again.
+
+    Only what the server heard after it was told what is held here counts.
+    """
+    made, inlet, said, times = dealt
+    assert made.next(inlet) is None
+    pulse(made, inlet, times[0] - 1)
+    assert made.next(inlet) is None
+    pulse(made, inlet, times[0])
+    assert made.next(inlet).number == 4
+    times[0] += 2500
+    assert made.next(inlet) is None
+    made.heard(inlet.peer, Message("again", {}))
+    made.welcome(inlet.peer, {**WELCOME, "mode": "share", "patience": 2.5})
+    assert said[-1][1]["held"] == [[4, 5], [5, 6]]
+    pulse(made, inlet, times[0] - 1)
+    assert made.next(inlet) is None
+    made.heard(inlet.peer, Message("void", {"route": inlet.route, "numbers": [[5, 6]]}))
+    pulse(made, inlet, times[0])
+    assert made.next(inlet) is None  # it is somebody else's
+    assert inlet.flow.finished == 1
+
+
+def test_what_was_lost_may_be_dealt_anew(dealt):
+    """A batch that was somebody else's meanwhile is handed out when it is dealt to this consumer again."""
+    made, inlet, _, times = dealt
+    pulse(made, inlet, times[0])
+    made.heard(inlet.peer, Message("void", {"route": inlet.route, "numbers": [[4, 6], [7, 9]]}))
+    assert made.next(inlet) is None
+    inlet.buffer.extend(Arrival(number, [], None, 1) for number in (4, 7))
+    assert [made.next(inlet).number, made.next(inlet).number] == [4, 7]
+
+
+@pytest.mark.parametrize(("window", "limit", "sizes"), [(3, 1000, [1, 1, 1, 1]), (9, 100, [60, 41]), (1, 5, [9, 9])])
+def test_more_than_was_asked_for_is_nonsense(talk, window, limit, sizes):
+    """A server that sends beyond its credit is none. One batch alone may be as large as it likes.
+
+    What is held when a route is opened anew is no part of its credit in bytes, as the server counts it, too.
+    """
+    made, inlet, _ = talk(window=window, window_bytes=limit)
+
+    def came(seq, size):
+        made.batches(inlet, {"seq": seq, "numbers": [seq], "sizes": [size], "after": None}, [bytes(size)])
+
+    for seq, size in enumerate(sizes[:-1]):
+        came(seq, size)
+    with pytest.raises(Nonsense, match="were asked for"):
+        came(len(sizes) - 1, sizes[-1])
+    inlet.buffer.pop()
+    made.open_route(inlet)
+    assert (inlet.flow.held, sum(arrival.nbytes for arrival in inlet.buffer)) == (0, 0)

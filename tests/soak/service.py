@@ -204,8 +204,7 @@ class Scene:
             }, folder)
             for n in range(many)
         ]  # fmt: skip
-        rate = 0.004 if self.bind else 0.02  # who binds is found again after about a second
-        self.leaving = rate if chance.random() < 0.5 else 0.0
+        self.leaving = 0.02 if chance.random() < 0.5 else 0.0
         pause = chance.choice([0.0, 0.002]) if self.count > 200 else chance.choice([0.0, 0.02])
         self.readers = [
             {

@@ -28,6 +28,8 @@ def opened(target: str, format: str | None = None, options: dict[str, Any] | Non
         if not isinstance(made, (ps.Sequence, ps.Stream)):
             raise ArgumentError(f"{target} is {type(made).__name__}, not a dataset, nor a function that returns one.")
         return made
+    if target.endswith(".py") and format is None:
+        raise ArgumentError(f"{target} is a program: say which dataset of it, as in {target}:dataset.")
     return ps.open(target, format, **(options or {}))
 
 

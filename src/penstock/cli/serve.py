@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import penstock as ps
 from penstock.cli._target import USAGE, add_workers, counted, opened, workers_of
+from penstock.errors import ServiceError
 
 PLACE = "tcp://127.0.0.1:5557"
 
@@ -57,6 +58,8 @@ def run(options: argparse.Namespace) -> None:
             server.wait()
         except (KeyboardInterrupt, SystemExit):
             print("closing", file=sys.stderr)
+        else:
+            raise ServiceError("the server has stopped by itself; what is above says why")
 
 
 def ended(*_: object) -> NoReturn:

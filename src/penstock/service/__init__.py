@@ -12,7 +12,8 @@
     lanes      the pipeline being read         local      shared memory, where both are on one host
     routes     where it goes                   asking     figures of a server, for people and Prometheus
     door       who gets in; keys: the files that say it        reception  servers that come to a consumer
-    bell       how the thread of either is woken
+    guests     what is said and heard there    taking     the loop that trains, where it waits
+    bell       how threads are woken           explaining why a server is not there, in words
 
 Nothing here imports ZeroMQ before it is needed.
 """

@@ -8,6 +8,8 @@ from typing import Any
 from penstock.errors import ArgumentError, ArgumentTypeError
 from penstock.graph.checking import short, whole
 
+PLACE = 'A place is "tcp://host:5557" or "ipc:///tmp/batches".'
+
 
 def places(given: str | Iterable[str], where: str, example: str) -> tuple[str, ...]:
     """Return endpoints, one or several, each once."""

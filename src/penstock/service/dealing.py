@@ -54,6 +54,7 @@ class Dealing:
         self.routes: list[Route] = []
         self.fresh = True
         self.changed = False
+        self.waiting = False  # whether the file cannot be written at the moment
         self.starved = False  # whether something waits until batches are finished
         self.stuck: Where | None = None  # where it failed; tried again when somebody asks again
         self.outbox: list[tuple[Route, list[Entry], list[Any]]] = []
@@ -90,21 +91,35 @@ class Dealing:
         self.share.reserved = owners
         self.absent = set(owners.values())
 
-    def save(self) -> None:
-        """Write the account down, whole or not at all."""
+    def save(self) -> bool:
+        """Write the account down, and have consumers told; return whether that could be done.
+
+        Where it could not, nothing may leave until it can: the disk is full, say.
+        """
+        try:
+            if self.file is not None:
+                self.write(self.file)
+        except OSError as error:
+            if not self.waiting:
+                logger.warning("serve(): the state file cannot be written, and batches wait until it can: %s", error)
+            self.waiting = self.changed = True
+            return False
+        self.waiting = False
         for route in self.routes:
             route.kept = route.flow.finished
             route.guest.dirty = True
-        if self.file is None:
-            return
+        return True
+
+    def write(self, file: str) -> None:
+        """Write the account into a file, whole or not at all."""
         self.drop_anchor()
         text = {"penstock": 1, "digest": self.digest, "share": list(self.key.share), "epoch": self.epoch}
         text |= {"number": self.anchor.number, "below": self.anchor.below, "out": self.share.owners()}
         text["done"] = self.share.done(self.key.first(self.anchor.number))
-        beside = f"{self.file}.{os.getpid()}"
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(text, file)
-        os.replace(beside, self.file)
+        beside = f"{file}.{os.getpid()}"
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as new:
+            json.dump(text, new)
+        os.replace(beside, file)
 
     def drop_anchor(self) -> None:
         """Move the anchor as near to the frontier as positions are known."""
@@ -177,13 +192,14 @@ class Dealing:
     def close(self, route: Route) -> None:
         """Forget a route; what it had goes to others."""
         if route in self.routes:
-            self.routes.remove(route)
+            self.replace([route])
             self.share.lose(route.guest.name)
             self.changed = True
 
     def replace(self, routes: list[Route]) -> None:
         """Forget routes of a consumer that comes again, and will say what it still has."""
         self.routes = [route for route in self.routes if route not in routes]
+        self.outbox = [one for one in self.outbox if one[0] not in routes]
 
     def finish(self, route: Route, upto: int) -> None:
         """Hear that a consumer has come back for more."""
@@ -211,17 +227,19 @@ class Dealing:
         for route in [route for route in self.routes if route.epoch < self.epoch]:
             send_end(route, None, self.outlet, late=True)
             self.leave(route)
-        for route in [route for route in self.routes if route.epoch == self.epoch]:
+        waited = bool(self.outbox)  # for the file: credit is counted when something leaves
+        for route in [] if waited else [route for route in self.routes if route.epoch == self.epoch]:
             given = (not route.failed and self.give(route)) or given
         self.flush()
+        given = (given or waited) and not self.outbox
         entry = None if self.lane is None or self.share.pending else self.lane.at(self.lane.base)
-        if self.lane is not None and entry is not None and entry.error is not None and self.stuck is None:
+        failed = entry is not None and entry.error is not None and self.stuck is None and not self.outbox
+        if self.lane is not None and entry is not None and failed:
             self.fail(self.lane, entry)
         self.routes.append(self.routes.pop(0)) if self.routes else None
         here = [route for route in self.routes if route.epoch == self.epoch]
         if self.end is not None and self.share.settled(self.end):
-            self.over(here)
-            return bool(self.routes)
+            return self.over(here) and bool(self.routes)
         if self.routes and not here:  # nobody reads this epoch any more
             self.begin(Where(min(route.epoch for route in self.routes), 0))
             return True
@@ -232,10 +250,10 @@ class Dealing:
         self.routes.remove(route)
         route.guest.routes.pop(route.number, None)
 
-    def over(self, here: list[Route]) -> None:
-        """End the epoch."""
-        if self.file is not None:
-            self.save()  # that all is finished, before anybody goes on
+    def over(self, here: list[Route]) -> bool:
+        """End the epoch; return whether that could be written down, before anybody goes on."""
+        if self.file is not None and not self.save():
+            return False
         for route in here:
             send_end(route, None, self.outlet)
             self.leave(route)
@@ -246,6 +264,7 @@ class Dealing:
         self.anchor = Where(self.epoch, 0)
         self.share = Share(self.key.first(0), self.key.share[1])
         self.changed = True
+        return True
 
     def fetch(self) -> bool:
         """Have a batch pending; return whether there is one."""
@@ -307,8 +326,8 @@ class Dealing:
 
     def flush(self) -> None:
         """Send what was dealt, when it is written down who has it."""
-        if self.outbox and self.file is not None:
-            self.save()
+        if self.outbox and self.file is not None and not self.save():
+            return
         for route, entries, frames in self.outbox:
             if frames:
                 send_batches(route, described(entries), frames, self.outlet)

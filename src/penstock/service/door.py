@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from penstock.service import protocol
 from penstock.service.library import zmq
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("penstock")
 
 ADDRESSES = 4096  # that are counted
+BUSY = (b"%d" % protocol.BUSY, b"too many connections", b"")
+SPARE = 64  # descriptors that connections leave to everything else
 
 
 class Rate:
@@ -40,8 +44,23 @@ class Rate:
         return allowed
 
 
+def crowded() -> bool:
+    """Tell whether this process can hardly open anything more: ZeroMQ spins when it cannot take a connection."""
+    try:
+        import resource
+
+        number = os.open(os.devnull, os.O_RDONLY)  # the lowest that is free
+    except ImportError:
+        return False
+    except OSError:
+        return True
+    os.close(number)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 0 <= most < number + SPARE
+
+
 class Door:
-    """Answers ZeroMQ's questions: by key, where there are keys, and by how often an address comes."""
+    """Answers ZeroMQ's questions: by key, where there are keys, and by how often an address comes, and by room."""
 
     def __init__(self, context: Any, guards: Guards | None, rate: int) -> None:
         self.library = zmq()
@@ -68,7 +87,10 @@ class Door:
         """Return the status, its text, and who it is."""
         if not self.rate.allows(address, time.monotonic()):
             logger.warning("connections from %s come too fast; some are refused", address or "this host")
-            return b"300", b"too many connections", b""  # for the moment: whoever means well comes again
+            return BUSY
+        if crowded():
+            logger.warning("no descriptors are left for a connection from %s; allow more (ulimit -n)", address)
+            return BUSY
         if self.guards is None:
             return b"200", b"OK", b""
         name = self.guards.name_of(proof[0]) if mechanism == b"CURVE" and len(proof) == 1 else None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def figures_of(loop: Loop) -> dict[str, Any]:
     """Return how the server is doing, as plain JSON."""
     consumers = []
-    for guest in list(loop.guests.values()):
+    for guest in list(loop.guests.here.values()):
         routes = list(guest.routes.values())
         consumers.append(
             {
@@ -32,7 +32,7 @@ def figures_of(loop: Loop) -> dict[str, Any]:
         "seconds": time.monotonic() - loop.began,
         "batches": loop.totals["batches"],
         "bytes": loop.totals["bytes"],
-        "dropped": loop.totals["dropped"],
+        "dropped": loop.guests.dropped,
         "queue": [len(lane.entries) for lane in loop.mode.lanes],
         "consumers": consumers[:256],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,6 +10,12 @@ from typing import Any, NamedTuple
 from penstock.service.lanes import Where
 from penstock.service.ledger import Inflow
 from penstock.service.local import Host
+
+
+def clock() -> int:
+    """Return milliseconds by a clock that goes on while this machine is suspended, where there is one."""
+    number = getattr(time, "CLOCK_BOOTTIME", None)
+    return int(1000 * (time.monotonic() if number is None else time.clock_gettime(number)))
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ class Peer:
         self.heard = now
         self.said = 0.0
         self.trouble = ""
+        self.warned = False  # whether it was said that it does not answer
+        self.again = 0.0  # when to connect once more, where it had no room; 0 where that is ZeroMQ's concern
+        self.patience = 0.0  # seconds that it waits for us, where it deals
+        self.claimed = 0  # our clock when we said last what we hold …
+        self.lease = 0  # … and until when nobody else is given that
         self.host: Host | None = None  # the way through shared memory
 
     def leave(self) -> None:
@@ -64,6 +76,11 @@ class Peer:
         host, self.host = self.host, None
         if host is not None:
             host.close()
+
+    def answered(self, heard: int) -> None:
+        """Hear what our clock showed when this server heard of us; not from before we said what we hold."""
+        if self.claimed <= heard <= clock():
+            self.lease = max(self.lease, heard + int(1000 * self.patience))
 
     def lost(self, now: float, timeout: float) -> bool:
         """Tell whether it has been silent for too long."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, takewhile
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from penstock.service.protocol import Nonsense, runs
+from penstock.service.protocol import NUMBERS, Nonsense, runs
 
 T = TypeVar("T")
 
@@ -84,11 +84,19 @@ class Outflow:
 
 
 class Inflow:
-    """What came down a route. ``finished`` is what beats say."""
+    """What came down a route. ``finished`` is what beats say.
 
-    __slots__ = ("finished", "freed", "received", "told")
+    Args:
+        window: how many batches may come and not be finished.
+        nbytes: how many bytes they may have; one batch is always allowed.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("finished", "freed", "held", "limit", "received", "told", "window")
+
+    def __init__(self, window: int = NUMBERS, nbytes: int = NUMBERS) -> None:
+        self.window = window
+        self.limit = nbytes
+        self.held = 0  # bytes that came and are not finished
         self.received = 0
         self.finished = 0
         self.told = 0  # finished, as the server knows
@@ -98,6 +106,7 @@ class Inflow:
         """Note that one thing is finished, and how many bytes it had."""
         self.finished += 1
         self.freed += nbytes
+        self.held = max(0, self.held - nbytes)
 
     def tell(self) -> int:
         """Return what is to be told to the server."""
@@ -115,6 +124,19 @@ class Inflow:
         again = min(count, self.received - seq)
         self.received = max(self.received, seq + count)
         return again
+
+    def charge(self, nbytes: int) -> None:
+        """Note how many bytes have come in what was accepted.
+
+        Raises:
+            Nonsense: it is more than there was credit for.
+        """
+        self.held += nbytes
+        count = self.received - self.finished
+        if count > self.window or (count > 1 and self.held > self.limit):
+            raise Nonsense(
+                f"{count} batches with {self.held} bytes came, and {self.window} with {self.limit} were asked for"
+            )
 
     def expect(self, sent: int) -> None:
         """Hear how much was sent.

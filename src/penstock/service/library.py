@@ -76,7 +76,7 @@ def tuned(socket: Any, pair: Pair | None, largest: int) -> Any:
     """Return a consumer's socket with everything set that does not depend on who connects."""
     z = zmq()
     socket.linger = 0
-    socket.rcvhwm = 0  # credit bounds what comes
+    socket.rcvhwm = 64  # credit bounds what comes; this, what comes beyond it before that is seen
     socket.sndhwm = 64
     socket.maxmsgsize = largest
     socket.reconnect_ivl = 100
@@ -99,7 +99,8 @@ def watched(socket: Any) -> Any:
     return socket.get_monitor_socket(failed | z.EVENT_HANDSHAKE_SUCCEEDED | z.EVENT_DISCONNECTED)
 
 
-def events(monitor: Any) -> Iterator[int]:
-    """Give what has happened since one looked last."""
+def events(monitor: Any) -> Iterator[tuple[int, int]]:
+    """Give what has happened since one looked last: the event, and its value."""
     while monitor.poll(0):
-        yield int.from_bytes(monitor.recv_multipart(zmq().NOBLOCK)[0][:2], sys.byteorder)
+        said = monitor.recv_multipart(zmq().NOBLOCK)[0]
+        yield int.from_bytes(said[:2], sys.byteorder), int.from_bytes(said[2:6], sys.byteorder)

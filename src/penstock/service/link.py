@@ -19,16 +19,19 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.errors import CorruptRecord, ServerLost, ServerRefused, ServiceError
+from penstock.errors import CorruptRecord, ServerRefused, ServiceError
 from penstock.graph.context import teach_malloc
 from penstock.service import protocol
+from penstock.service.arguments import PLACE
 from penstock.service.bell import Bell
-from penstock.service.inlets import Arrival, Inlet, Peer, Wishes
+from penstock.service.explaining import HELP, lost, refused, silence, unresolved
+from penstock.service.inlets import Arrival, Inlet, Peer, Wishes, clock
 from penstock.service.keys import Pair, for_client
 from penstock.service.lanes import Where
 from penstock.service.library import POLLIN, dealer, events, received, watched, zmq
 from penstock.service.protocol import BEAT, Nonsense, packed
 from penstock.service.reception import Reception
+from penstock.service.taking import Taking
 from penstock.service.talk import Talk
 
 logger = logging.getLogger("penstock")
@@ -36,6 +39,7 @@ logger = logging.getLogger("penstock")
 EAGER = 0.25  # seconds between two beats while somebody waits
 LINGER = 500  # milliseconds in which a farewell may leave
 SETTLING = 5.0  # seconds in which a server that deals must hear what was finished
+SLOW = 5.0  # seconds after which it is said that nobody answers
 ENDING = 5.0  # seconds that the thread has to come to its end
 
 
@@ -52,9 +56,6 @@ class Link:
     def __init__(self, wishes: Wishes, epoch: int, wheres: Sequence[Where], digest: int | None) -> None:
         self.wishes = wishes
         self.lock = threading.RLock()
-        self.waiting = False
-        self.asleep = False  # whether the consumer's thread polls, and is to be woken by the news
-        self.over = False
         self.owner = os.getpid()
         now = time.monotonic()
         self.peers = [Peer(place, now) for place in wishes.places]
@@ -66,7 +67,7 @@ class Link:
         z = self.library = zmq()
         self.context = z.Context()
         self.bell = Bell()
-        self.news = Bell()
+        self.taking = Taking(self.lock, self.talk, self.peers, self.strange)
         try:
             self.poller = z.Poller()
             self.poller.register(self.bell.number, z.POLLIN)
@@ -90,7 +91,7 @@ class Link:
         try:
             peer.socket.connect(peer.endpoint)
         except z.ZMQError as error:
-            raise ServiceError(f"connect(): {peer.endpoint} cannot be connected to: {error}.") from None
+            raise ServiceError(f"connect(): {peer.endpoint} cannot be connected to: {error}. {PLACE}") from None
         self.poller.register(peer.socket, z.POLLIN)
         self.poller.register(peer.monitor, z.POLLIN)
 
@@ -101,74 +102,14 @@ class Link:
         self.poller.register(reception.socket, self.library.POLLIN)
         self.poller.register(reception.monitor, self.library.POLLIN)
 
-    # -- the consumer's thread
-
     def take(self, inlets: Sequence[Inlet], done: tuple[Inlet, int] | None = None) -> tuple[Inlet, Arrival] | None:
-        """Wait for a batch from any of some inlets; None where all of them have ended.
+        """Wait for a batch from any of some inlets; None where all of them have ended. For the consumer's thread.
 
         Args:
             inlets: any of these.
             done: what the consumer had in hand, and is through with: which inlet's, and how many bytes.
         """
-        with self.lock:
-            if done is not None:
-                self.talk.finish(*done)
-            self.waiting = False
-        while True:
-            with self.lock:
-                for inlet in inlets:
-                    while inlet.buffer:
-                        arrival = inlet.buffer.popleft()
-                        inlet.hand = arrival.number
-                        if arrival.number not in inlet.void:
-                            return inlet, arrival
-                        self.talk.finish(inlet, 0)
-                error = self.talk.failure or next((inlet.error for inlet in inlets if inlet.error is not None), None)
-                if error is not None:
-                    raise error
-                if all(inlet.ended for inlet in inlets):
-                    return None
-                if self.talk.stopping:
-                    raise ServiceError("this iteration was closed")
-                if self.collect(one=True):
-                    continue
-                self.waiting = self.asleep = True
-                places = self.places()
-            self.sleep(places)
-
-    def places(self) -> list[tuple[int, int]]:
-        """Return where news may come from: the thread, and servers on this host."""
-        hosts = [peer.host for peer in self.peers if peer.host is not None and peer.host.early is None]
-        return [(self.news.number, POLLIN), *((host.connection.fileno(), POLLIN) for host in hosts)]
-
-    def sleep(self, places: list[tuple[int, int]]) -> None:
-        """Wait until there may be something new."""
-        try:
-            self.library.zmq_poll(places, 5000)
-        finally:
-            with self.lock:
-                self.asleep = False
-                if self.news.rung:
-                    self.news.answer()
-                if self.over:
-                    self.news.close()
-
-    def collect(self, *, one: bool = False) -> bool:
-        """Take in what has come through shared memory, or one batch of each server; return whether there was any."""
-        came = False
-        for peer in self.peers:
-            if peer.host is not None:
-                try:
-                    came = self.talk.collect(peer, one=one) or came
-                except (Nonsense, CorruptRecord) as problem:
-                    self.strange(peer, problem)
-                    came = True
-        return came
-
-    def tell(self) -> None:
-        """Let the consumer's thread look."""
-        if self.asleep:
-            self.news.ring()
+        return self.taking.take(inlets, done)
 
     def wake(self) -> None:
         """Let the link's thread look."""
@@ -180,7 +121,7 @@ class Link:
             return
         with self.lock:
             self.talk.stopping = True
-            self.tell()
+            self.taking.tell()
         self.wake()
         if self.thread is not threading.current_thread():
             self.thread.join(ENDING)
@@ -190,10 +131,14 @@ class Link:
     def run(self) -> None:
         """Talk, until told to stop."""
         z = self.library
+        before = time.monotonic()
         try:
             while not self.talk.stopping:
                 self.look()
-                self.speak(time.monotonic())
+                now = time.monotonic()
+                self.excuse(now, now - before)
+                self.speak(now)
+                before = now
             if self.talk.mode == "share" and self.talk.failure is None:
                 self.settle(time.monotonic() + min(SETTLING, self.wishes.timeout))
             for peer in self.peers:
@@ -204,6 +149,12 @@ class Link:
             self.fail(error)
         finally:
             self.shut()
+
+    def excuse(self, now: float, passed: float) -> None:
+        """Blame no server for a silence in which this process was stopped, or its threads were kept from running."""
+        if passed > BEAT:
+            for peer in self.peers:
+                peer.heard = min(now, peer.heard + passed)
 
     def look(self) -> None:
         """Wait for something to happen, and hear of it."""
@@ -218,18 +169,18 @@ class Link:
         if self.reception is not None:
             self.host(self.reception, ready)
         with self.lock:
-            if self.collect():  # while the consumer is busy: what finds no room there would go through ZeroMQ
-                self.tell()
+            if self.taking.collect():  # while the consumer is busy: what finds no room there would go through ZeroMQ
+                self.taking.tell()
 
     def host(self, reception: Reception, ready: dict[Any, int]) -> None:
         """Hear those who came to us, and let those who are new sit down."""
         if reception.monitor in ready:
-            for event in events(reception.monitor):
+            for event, value in events(reception.monitor):
                 if event == self.library.EVENT_DISCONNECTED:
                     for peer in self.peers:
                         peer.said = 0.0  # whoever is gone is found by speaking to all
                 else:
-                    self.failed(event, [peer for peer in self.peers if not peer.address])
+                    self.failed(event, value, [peer for peer in self.peers if not peer.address])
         if reception.socket in ready:
             for peer, frames in reception.heard(64):
                 self.listen(peer, frames)
@@ -249,10 +200,10 @@ class Link:
             for inlet in self.inlets:
                 self.talk.finish(inlet, 0)
                 inlet.buffer.clear()
-        self.waiting = True  # do not sleep for long
+        self.taking.waiting = True  # do not sleep for long
         while time.monotonic() < deadline:
             with self.lock:
-                open_ = [inlet for inlet in self.inlets if inlet.unkept or inlet.before]
+                open_ = [inlet for inlet in self.inlets if not inlet.ended and (inlet.unkept or inlet.before)]
                 for inlet in open_:
                     if inlet.route and not inlet.leaving and inlet.peer.token:
                         inlet.leaving = True
@@ -279,16 +230,13 @@ class Link:
             self.reception.close()
         self.context.destroy(linger=LINGER)
         self.bell.close()
-        with self.lock:
-            self.over = True
-            if not self.asleep:
-                self.news.close()
+        self.taking.close()
 
     def fail(self, error: BaseException) -> None:
         """Let the consumer have an error."""
         with self.lock:
             self.talk.fail(error)
-            self.tell()
+            self.taking.tell()
 
     def send(self, peer: Peer, kind: str, **fields: Any) -> None:
         """Say something, if the connection is there."""
@@ -311,7 +259,7 @@ class Link:
     def noticed(self, peer: Peer) -> None:
         """Hear of the connection itself: that it was made, was lost, or was refused before anything could be said."""
         z = self.library
-        for event in events(peer.monitor):
+        for event, value in events(peer.monitor):
             if event in (z.EVENT_HANDSHAKE_SUCCEEDED, z.EVENT_DISCONNECTED):
                 with self.lock:
                     self.talk.forget(peer)  # a new connection is nobody's yet
@@ -320,21 +268,17 @@ class Link:
                     peer.said = time.monotonic()
                     self.talk.hello(peer)
             else:
-                self.failed(event, [peer])
+                self.failed(event, value, [peer])
 
-    def failed(self, event: int, peers: Sequence[Peer]) -> None:
+    def failed(self, event: int, value: int, peers: Sequence[Peer]) -> None:
         """Hear that a connection was refused before anything could be said."""
-        z = self.library
-        if event == z.EVENT_HANDSHAKE_FAILED_AUTH:
-            trouble = "It refused this client: its key is not on the server's list."
-            if peers and not any(peer.instance for peer in (peers if self.reception is None else self.peers)):
-                self.fail(ServerRefused(f"connect(): {peers[0].endpoint} did not let us in. {trouble}"))
-        elif event != z.EVENT_HANDSHAKE_SUCCEEDED:
-            trouble = "It was reached, but one side has keys and the other none, or others."
-        else:
-            return
         for peer in peers:
-            peer.trouble = trouble
+            if value == protocol.BUSY:
+                peer.again = time.monotonic() + BEAT
+            known = any(other.instance for other in ([peer] if self.reception is None else self.peers))
+            error = refused(event, value, peer, keys=self.wishes.keys is not None, known=known)
+            if error is not None:
+                self.fail(error)
 
     def hear(self, peer: Peer) -> None:
         """Take what has come."""
@@ -359,7 +303,7 @@ class Link:
                     peer = self.recognised(self.reception, peer, message.fields["instance"])
                 peer.heard = time.monotonic()
                 self.talk.heard(peer, message)
-                self.tell()
+                self.taking.tell()
         except (Nonsense, CorruptRecord) as problem:
             self.strange(peer, problem)
 
@@ -383,21 +327,40 @@ class Link:
     def speak(self, now: float) -> None:
         """Say what is due, and see who is lost."""
         for peer in self.peers:
+            if not peer.instance and not peer.warned and now - peer.heard > SLOW:
+                self.warn(peer, now)
+            if 0 < peer.again <= now:
+                peer.again = 0.0
+                with contextlib.suppress(self.library.ZMQError):
+                    peer.socket.disconnect(peer.endpoint)
+                peer.socket.connect(peer.endpoint)
             with self.lock:
                 if peer.host is not None:
                     peer.host.tell()
                 inlets = [inlet for inlet in self.inlets if inlet.peer is peer]
                 news = any(inlet.route and inlet.flow.finished > inlet.flow.told for inlet in inlets)
-                due = now - peer.said >= (EAGER if self.waiting or not peer.token else BEAT)
+                due = now - peer.said >= (
+                    EAGER if self.taking.waiting or not peer.token else min(BEAT, peer.patience / 4)
+                )
                 if (news and self.worth(inlets)) or due:
                     peer.said = now
                     if not peer.token:
                         self.talk.hello(peer)
                     else:
                         told = [[inlet.route, inlet.flow.tell()] for inlet in inlets if inlet.route]
-                        self.send(peer, "beat", token=peer.token, routes=told)
+                        self.send(peer, "beat", token=peer.token, clock=clock(), routes=told)
                 if peer.lost(now, self.wishes.timeout) and any(not inlet.ended for inlet in inlets):
                     self.replace(peer, inlets, now)
+
+    def warn(self, peer: Peer, now: float) -> None:
+        """Say early that nobody answers: there may be a slip in where the server is said to be."""
+        for one in [peer] if self.reception is None else self.peers:
+            one.warned = True
+        if self.wishes.timeout > SLOW:
+            if not any(other.instance for other in self.peers):
+                unresolved(peer)
+            said = silence(peer, self.peers, self.reception, now)
+            logger.warning("%s; waiting for up to %g s. %s", said, self.wishes.timeout, peer.trouble or HELP)
 
     def worth(self, inlets: Sequence[Inlet]) -> bool:
         """Tell whether what was finished is worth a message."""
@@ -419,11 +382,5 @@ class Link:
                 if not inlet.ended:
                     self.talk.open_route(inlet)
             return
-        silent = f"{peer.endpoint} has been silent for {now - peer.heard:.0f} s"
-        if self.reception is not None:
-            came = self.reception.missing(self.peers)
-            silent = f"{silent}; {came}" if peer.instance else f"{came} within {now - peer.heard:.0f} s"
-        doubt = sorted(number for inlet in inlets for number in inlet.held()) if self.talk.mode == "share" else []
-        more = f" In doubt are the batches {doubt[:20]}." if doubt else ""
-        help_ = peer.trouble or "Is the server running, and can it be reached? connect(…, timeout=…) waits for longer."
-        self.fail(ServerLost(f"connect(): {silent}. {help_}{more}"))
+        said = silence(peer, self.peers, self.reception, now)
+        self.fail(lost(said, peer, inlets if self.talk.mode == "share" else ()))

@@ -18,8 +18,8 @@ import secrets
 import threading
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ServiceError
@@ -27,17 +27,19 @@ from penstock.graph import position as states
 from penstock.graph.context import teach_malloc
 from penstock.graph.drawing import line
 from penstock.service import protocol
+from penstock.service.arguments import PLACE
 from penstock.service.bell import Bell
 from penstock.service.dealing import Dealing
 from penstock.service.door import Door
 from penstock.service.figures import figures_of
 from penstock.service.following import Following
+from penstock.service.guests import Guests
 from penstock.service.lanes import Key, Lane
 from penstock.service.library import MORE, NOBLOCK, POLLIN, PROGRESS, received, version, zmq
 from penstock.service.local import Hall, possible
-from penstock.service.protocol import BEAT, Nonsense, packed
-from penstock.service.routes import Guest, Route
-from penstock.service.terms import Terms, differs, fewer
+from penstock.service.protocol import BEAT, Nonsense
+from penstock.service.routes import Guest
+from penstock.service.terms import Terms, fewer
 
 if TYPE_CHECKING:
     from penstock.loader import Loader
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("penstock")
 
-DROPPED = 4096  # peers that are remembered as dropped
 COPIED = 1 << 18  # bytes up to which a copy costs less than hearing, in a thread of pyzmq's, that memory was sent
 FAULT = "the data service has stopped: a fault of Penstock"
 TURN = 512  # messages that are heard before something is sent again
@@ -57,19 +58,16 @@ class Loop:
     def __init__(self, dataset: Dataset[Any], endpoints: Sequence[str], terms: Terms) -> None:
         self.dataset = dataset
         self.terms = terms
-        self.instance = secrets.token_hex(8)
-        self.pipeline = states.pipeline(dataset.node)
-        self.digest = zlib.crc32("\n".join(self.pipeline).encode())
-        self.guests: dict[bytes, Guest] = {}
-        self.dropped: OrderedDict[bytes, None] = OrderedDict()
-        self.totals = {"batches": 0, "bytes": 0, "dropped": 0}
+        pipeline = states.pipeline(dataset.node)
+        digest = zlib.crc32("\n".join(pipeline).encode())
+        self.totals = {"batches": 0, "bytes": 0}
         self.began = time.monotonic()
         self.stopping = threading.Event()
         self.thread = 0  # the loop's own
         self.tick = 0.0
         self.mode: Following | Dealing
         if terms.mode == "share":
-            self.mode = Dealing(self.start_lane, self, terms.state_file, self.digest, terms.patience)
+            self.mode = Dealing(self.start_lane, self, terms.state_file, digest, terms.patience)
         else:
             self.mode = Following(self.start_lane, self, terms.lanes)
         self.bell = Bell()
@@ -85,6 +83,24 @@ class Loop:
         except BaseException:
             self.shut()
             raise
+        welcome = self.welcome(pipeline, digest)
+        self.guests = Guests(terms, self.mode, self, welcome, line(dataset.node), partial(figures_of, self))
+
+    def welcome(self, pipeline: Sequence[str], digest: int) -> dict[str, Any]:
+        """Return what everybody is told who comes, but for the token."""
+        terms = self.terms
+        return {
+            "version": version(),
+            "instance": secrets.token_hex(8),
+            "mode": terms.mode,
+            "pipeline": [step[:64] for step in pipeline],
+            "digest": digest,
+            "kept": terms.state_file is not None,
+            "patience": terms.patience,
+            "window": terms.window,
+            "bytes": terms.window_bytes,
+            "local": None if self.hall is None else self.hall.name,
+        }
 
     # -- sockets
 
@@ -105,6 +121,7 @@ class Loop:
         if not self.terms.bind:
             router.probe_router = True  # knocks at a consumer that waits, …
             router.immediate = True  # … again with every connection, and keeps nothing for the next consumer there
+            router.reconnect_ivl, router.reconnect_ivl_max = 10, 200  # it comes back for each epoch
         router.setsockopt(z.TCP_MAXRT, PROGRESS)
         router.zap_domain = b"penstock"
         if self.terms.keys is not None:
@@ -115,7 +132,7 @@ class Loop:
                 (router.bind if self.terms.bind else router.connect)(endpoint)
             except z.ZMQError as error:
                 what = "bound" if self.terms.bind else "connected to"
-                raise ServiceError(f"serve(): {endpoint} cannot be {what}: {error}.") from None
+                raise ServiceError(f"serve(): {endpoint} cannot be {what}: {error}. {PLACE}") from None
             self.endpoints.append(router.last_endpoint.decode() if self.terms.bind else endpoint)
         self.poller = z.Poller()
         self.poller.register(router, z.POLLIN)
@@ -239,10 +256,10 @@ class Loop:
             self.hall.watch(self.poller, starved=self.starved)
         now = time.monotonic()
         due = now - self.tick >= BEAT / 2
-        self.pulse(due)
+        self.guests.pulse(due)
         if due:
             self.tick = now
-            self.expire(now)
+            self.guests.expire(now)
             self.mode.tick()
 
     def shut(self) -> None:
@@ -271,16 +288,16 @@ class Loop:
         for one in list(hall.neighbours):
             try:
                 for number, finished in one.hear().items():
-                    self.finish(one.guest, number, finished)
+                    self.guests.finish(one.guest, number, finished)
             except Nonsense as problem:
                 one.close()
-                self.drop(one.guest.identity, str(problem))
+                self.guests.drop(one.guest.identity, str(problem))
             if one.closed:
                 hall.neighbours.remove(one)
 
     def admit(self, hall: Hall) -> None:
         """Let in who comes from this host."""
-        hall.enter({guest.token: guest for guest in self.guests.values()})
+        hall.enter({guest.token: guest for guest in self.guests.here.values()})
 
     @property
     def starved(self) -> bool:
@@ -295,153 +312,9 @@ class Loop:
                 return
             frames = [frame.bytes for frame in received(self.router)]
             identity = frames.pop(0)
-            if identity in self.dropped:
+            if identity in self.guests.deaf:
                 continue
             try:
-                self.heard(identity, frames)
+                self.guests.heard(identity, frames)
             except Nonsense as problem:
-                self.drop(identity, str(problem))
-
-    def heard(self, identity: bytes, frames: list[bytes]) -> None:
-        """Do what a peer asks for."""
-        theirs = protocol.version_of(frames[0][:4]) if frames else None
-        if theirs is not None and theirs != protocol.VERSION:
-            self.answer(identity, "refuse", route=0, reason=differs(theirs))
-            return
-        message = protocol.opened(frames, protocol.WANTS)
-        kind, fields = message.kind, message.fields
-        if kind == "hello":
-            self.hello(identity, fields)
-            return
-        if kind == "status":
-            self.answer(identity, "figures", figures=figures_of(self))
-            return
-        guest = self.guests.get(identity)
-        if guest is None:
-            self.answer(identity, "again")
-            return
-        if not secrets.compare_digest(guest.token.encode(), fields["token"].encode()):
-            raise Nonsense("a token of another connection")
-        guest.heard = time.monotonic()
-        guest.gone = False
-        self.asked(guest, kind, fields)
-
-    def asked(self, guest: Guest, kind: str, fields: dict[str, Any]) -> None:
-        """Do what a consumer asks for."""
-        if kind == "open":
-            self.open(guest, fields)
-        elif kind == "beat":
-            self.beat(guest, fields["routes"])
-        elif kind == "close":
-            route = guest.routes.pop(fields["route"], None)
-            if route is not None:
-                self.mode.finish(route, fields["finished"])
-                self.mode.close(route)
-                guest.closed.append([route.number, route.flow.sent, route.flow.finished])
-                guest.dirty = True
-        elif kind == "bye":
-            self.leave(guest)
-
-    def hello(self, identity: bytes, fields: dict[str, Any]) -> None:
-        """Let somebody in."""
-        guest = self.guests.get(identity)
-        if guest is None and len(self.guests) >= self.terms.guests:
-            reason = f"This server has {len(self.guests)} consumers, and takes no more: serve(…, guests=…)."
-            self.answer(identity, "refuse", route=0, reason=reason)
-            return
-        if guest is None:
-            guest = Guest(identity, fields["name"], secrets.token_hex(16), time.monotonic())
-            self.guests[identity] = guest
-        self.answer(
-            identity,
-            "welcome",
-            version=version(),
-            token=guest.token,
-            instance=self.instance,
-            mode=self.terms.mode,
-            pipeline=[step[:64] for step in self.pipeline],
-            digest=self.digest,
-            kept=self.terms.state_file is not None,
-            window=self.terms.window,
-            bytes=self.terms.window_bytes,
-            local=None if self.hall is None else self.hall.name,
-        )
-
-    def open(self, guest: Guest, fields: dict[str, Any]) -> None:
-        """Begin a route."""
-        if fields["route"] in guest.routes or len(guest.routes) >= protocol.ROUTES:
-            raise Nonsense("a route that there is, or too many")
-        for other in [other for other in self.guests.values() if other.name == guest.name and other is not guest]:
-            self.mode.replace(list(other.routes.values()))  # its connection was lost, and this is the next
-            del self.guests[other.identity]
-        most = {"window": self.terms.window, "bytes": self.terms.window_bytes}  # what is not finished is kept here
-        route = Route(guest, fields | {name: min(fields[name], bound) for name, bound in most.items()})
-        if fields["digest"] in (None, self.digest):
-            reason = self.terms.unfit(fields["shard"])
-        else:
-            reason = f"The state was saved from another pipeline; this server's is {line(self.dataset.node)}."
-        if reason is None:
-            try:
-                reason = self.mode.open(route, fields)
-            except (TypeError, ValueError) as error:  # a shard of what has no batches, say
-                reason = f"{type(error).__name__}: {error}"
-        if reason is not None:
-            self.answer(guest.identity, "refuse", route=fields["route"], reason=reason[:4000])
-            return
-        guest.routes[route.number] = route
-        guest.dirty = True
-
-    def beat(self, guest: Guest, routes: list[list[int]]) -> None:
-        """Hear how far a consumer is."""
-        for number, finished in routes:
-            self.finish(guest, number, finished)
-        guest.dirty = True
-
-    def finish(self, guest: Guest, number: int, finished: int) -> None:
-        """Hear how far a consumer is on one route, if there is one."""
-        route = guest.routes.get(number)
-        if route is not None:
-            self.mode.finish(route, finished)
-
-    def leave(self, guest: Guest) -> None:
-        """Forget a consumer."""
-        self.guests.pop(guest.identity, None)
-        for route in list(guest.routes.values()):
-            self.mode.close(route)
-        guest.routes.clear()
-
-    def drop(self, identity: bytes, problem: str) -> None:
-        """Hear nothing of a peer any more."""
-        logger.warning("a peer of the data service was dropped: %s", problem)
-        self.totals["dropped"] += 1
-        self.dropped[identity] = None
-        if len(self.dropped) > DROPPED:
-            self.dropped.popitem(last=False)
-        guest = self.guests.get(identity)
-        if guest is not None:
-            self.leave(guest)
-
-    def answer(self, identity: bytes, kind: str, **fields: Any) -> None:
-        """Say something to a peer, if it is still there."""
-        self.send(Guest(identity, "", "", 0.0), packed(kind, **fields))
-
-    def pulse(self, due: bool) -> None:  # noqa: FBT001  whether the clock says so
-        """Say how much was sent, to those who asked, and from time to time to all."""
-        for guest in self.guests.values():
-            if guest.dirty or (due and guest.routes):
-                guest.dirty = False
-                told = [[number, route.flow.sent, route.kept] for number, route in guest.routes.items()]
-                self.send(guest, packed("pulse", routes=told + guest.closed))
-                guest.closed.clear()
-
-    def expire(self, now: float) -> None:
-        """Forget those who have been silent for too long, and those who can only come again as somebody new.
-
-        In mode share these have their time, too: nobody else may be given what they hold.
-        """
-        for guest in list(self.guests.values()):
-            silent = now - guest.heard
-            if silent > self.terms.patience and guest.routes:
-                logger.warning("consumer %s has been silent for %.0f s and is given up", guest.name[:8], silent)
-            if silent > self.terms.patience or (guest.gone and self.terms.mode != "share"):
-                self.leave(guest)
+                self.guests.drop(identity, str(problem))

@@ -14,8 +14,8 @@ server that connects is told has one frame.
     ── open    token, route, where, window, bytes    ──►            a route: one subscription to one epoch
     ◄── data    route, seq, numbers, sizes, positions ──            as long as the route's credit lasts
     ◄── lent    the same, where it lies, the lease    ──            or so, on the same host (``local``)
-    ── beat    token, [[route, finished], …]         ──►            credit comes back; says "I am here", too
-    ◄── pulse   [[route, sent, kept], …]              ──            what must have arrived by now
+    ── beat    token, clock, [[route, finished], …]  ──►            credit comes back; says "I am here", too
+    ◄── pulse   clock, [[route, sent, kept], …]       ──            what must have arrived by now
     ◄── end     route, seq, total                     ──            or: fail, with the error as text
     ◄── void    route, numbers                        ──            held, but somebody else has them by now
     ── close   token, route                          ──►
@@ -41,6 +41,11 @@ them, route i is for the numbers i, i + n, i + 2n, …, whoever serves it.
 ``open`` then says which batches the consumer still holds, and which it has finished since the server last wrote its
 account down (``kept`` in pulses); everything else that had been sent to it goes to others.
 
+What a consumer holds is its own for ``patience`` seconds (the welcome says how many) after the server has heard of it.
+So opens and beats carry the consumer's clock, and pulses the last one that was heard: a consumer knows by its own clock
+alone until when nobody else is given what it has. Behind that it uses nothing before a pulse has come, and what others
+were given comes as *void* in front of that.
+
 **On one host** large batches come through a Unix socket instead (``local``), which also carries back what is finished,
 with whatever memory nobody looks at any more. The numbers are the same: what is ahead of its turn waits for ZeroMQ.
 
@@ -56,7 +61,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-VERSION = 3
+VERSION = 4
 MAGIC = b"PS"
 WORDS = 1 << 16  # bytes that a consumer's message, and the JSON of any, may have
 NUMBERS = 1 << 53  # above all whole numbers
@@ -64,6 +69,7 @@ ROUTES = 256  # that one message may name
 RUNS = 2048  # stretches of numbers that one message may name …
 RUNNING = 1 << 16  # … and numbers in them
 
+BUSY = 500  # ZAP's answer to who may come again later; after 300 the connection would stay open until its time-out
 BEAT = 1.0  # seconds between two beats when there is nothing else to say
 
 
@@ -129,6 +135,11 @@ def flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def seconds(value: Any) -> bool:
+    """Tell whether this is a number of seconds above 0."""
+    return type(value) in {int, float} and 0 < value < math.inf
+
+
 def pair(value: Any) -> bool:
     """Tell whether this is a route and a number."""
     return isinstance(value, list) and len(value) == 2 and all(map(whole, value))
@@ -159,6 +170,7 @@ WANTS: dict[str, Schema] = {  # from consumers
     "hello": {"version": word, "name": word},
     "open": {
         "token": word,
+        "clock": whole,
         "route": positive,
         "epoch": lambda value: whole(value) and value < 1 << 32,
         "number": whole,
@@ -171,7 +183,7 @@ WANTS: dict[str, Schema] = {  # from consumers
         "held": stretches,
         "done": stretches,
     },
-    "beat": {"token": word, "routes": listed(pair, ROUTES)},
+    "beat": {"token": word, "clock": whole, "routes": listed(pair, ROUTES)},
     "close": {"token": word, "route": positive, "finished": whole},
     "bye": {"token": word},
     "status": {},
@@ -192,6 +204,7 @@ SAYS: dict[str, Schema] = {  # from servers
         "pipeline": listed(text(64), 64),
         "digest": whole,
         "kept": flag,
+        "patience": seconds,
         "window": positive,
         "bytes": positive,
         "local": maybe(word),
@@ -210,7 +223,7 @@ SAYS: dict[str, Schema] = {  # from servers
         "trace": text(1 << 15),
     },
     "void": {"route": positive, "numbers": stretches},
-    "pulse": {"routes": listed(triple, 1 << 12)},
+    "pulse": {"clock": whole, "routes": listed(triple, 1 << 12)},
     "figures": {"figures": lambda value: isinstance(value, dict)},
 }
 ENCODE = json.JSONEncoder(separators=(",", ":")).encode  # one for all: `dumps` makes one each time

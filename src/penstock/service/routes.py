@@ -23,6 +23,8 @@ class Guest:
     name: str
     token: str
     heard: float
+    clock: int = 0
+    """What its own clock showed when it was heard last, in milliseconds."""
     routes: dict[int, Route] = field(default_factory=dict)
     closed: list[list[int]] = field(default_factory=list)
     """Routes that it closed, and was not told of yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from penstock.surface.dataset import Dataset
+
+logger = logging.getLogger("penstock")
 
 CLOSING = 15.0  # seconds that the loop has to come to its end
 
@@ -84,6 +87,11 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        finalizer = getattr(self, "_finalizer", None)
+        if finalizer is not None and finalizer.alive and not self._loop.stopping.is_set():
+            logger.warning("%s is not held by anybody, and is closed: keep what serve() returns", repr(self))
 
     def __repr__(self) -> str:
         state = "" if self._thread.is_alive() else ", closed"

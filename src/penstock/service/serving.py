@@ -90,13 +90,16 @@ def serve(  # noqa: PLR0913  each is a decision of its own, and most calls make 
         raise ArgumentError(
             f'{where}: only mode="share" keeps a state file; in mode "{mode}" consumers know where they are.'
         )
+    file = None if state_file is None else os.path.abspath(os.fspath(state_file))
+    if file is not None and not os.access(os.path.dirname(file), os.W_OK):
+        raise ArgumentError(f"{where}: the state file {short(file)} cannot be written: there is no such folder for us.")
     guards = None if keys is None else for_server(keys)
     exposed = [one for one in endpoints if is_exposed(one)]
     if guards is None and exposed:
         warnings.warn(
             f"serve(): {', '.join(exposed)} can be reached by others, and without keys whoever reaches it may read the "
             "data. Make keys by: penstock keys FOLDER, and say keys=FOLDER; or bind to 127.0.0.1.",
-            stacklevel=2,
+            stacklevel=3,  # this function is wrapped
         )
     terms = Terms(
         mode=mode,
@@ -106,7 +109,7 @@ def serve(  # noqa: PLR0913  each is a decision of its own, and most calls make 
         patience=seconds(patience, where, "patience"),
         lanes=whole(lanes, where, "lanes", least=1),
         guests=whole(guests, where, "guests", least=1),
-        state_file=None if state_file is None else os.path.abspath(os.fspath(state_file)),
+        state_file=file,
         keys=guards,
         bind=bind,
     )

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
 from penstock.errors import ServerRefused, ServiceError, StateError
-from penstock.service.inlets import Arrival, Inlet, Peer, Wishes
+from penstock.service.inlets import Arrival, Inlet, Peer, Wishes, clock
 from penstock.service.lanes import Where, rebuilt
 from penstock.service.ledger import Inflow, Missing
 from penstock.service.library import version
@@ -75,6 +76,7 @@ class Talk:
         inlet.flow.finish(nbytes)
         if self.mode == "share":
             inlet.unkept.append(None if inlet.hand in inlet.void else inlet.hand)
+            inlet.void.discard(inlet.hand)  # it may be dealt to us anew
         inlet.hand = None
         if self.half(inlet) or (self.mode == "share" and (len(inlet.unkept) == 1 or not inlet.buffer)):
             self.wake()
@@ -84,6 +86,19 @@ class Talk:
         flow = inlet.flow
         due = flow.finished - flow.told
         return due > 0 and (2 * due >= self.window or 2 * (flow.freed + inlet.largest) >= self.bytes)
+
+    def next(self, inlet: Inlet) -> Arrival | None:
+        """Return what the consumer is to have next, and note that it has that in hand; None where there is nothing.
+
+        Where batches are dealt, also where it has not been heard for so long that they may be somebody else's by now.
+        """
+        while inlet.buffer and not (self.mode == "share" and clock() >= inlet.peer.lease):
+            arrival = inlet.buffer.popleft()
+            inlet.hand = arrival.number
+            if arrival.number not in inlet.void:
+                return arrival
+            self.finish(inlet, 0)
+        return None
 
     def heard(self, peer: Peer, message: Message) -> None:
         """Do what a server says, after what it sent through shared memory before."""
@@ -99,6 +114,7 @@ class Talk:
                 kind_ = StateError if "state was saved" in fields["reason"] else ServerRefused
                 self.fail(kind_(f"connect(): {peer.endpoint} refused: {fields['reason']}"))
         elif kind == "pulse":
+            peer.answered(fields["clock"])
             for route, sent, kept in fields["routes"]:
                 self.pulse(route, sent, kept)
         elif kind in SENT:
@@ -167,7 +183,7 @@ class Talk:
             self.window = min(self.window, fields["window"])
             self.bytes = min(self.bytes, fields["bytes"])
         peer.token, peer.instance, peer.mode = fields["token"], fields["instance"], mode
-        peer.trouble = ""
+        peer.trouble, peer.patience = "", fields["patience"]
         if fields["local"] is not None and self.wishes.local and possible():
             with contextlib.suppress(OSError):  # it is on another host, or in another network
                 peer.leave()
@@ -186,8 +202,9 @@ class Talk:
         held = inlet.held()
         self.routes += 1
         inlet.route = self.routes
-        inlet.flow = Inflow()
+        inlet.flow = Inflow(self.window, self.bytes)
         inlet.flow.received = len(held)
+        inlet.buffer = deque(arrival._replace(nbytes=0) for arrival in inlet.buffer)  # it was no part of this credit
         inlet.leaving = False
         share = self.mode == "share"
         number = inlet.where.number
@@ -195,11 +212,13 @@ class Talk:
             inlet.before += [one for one in inlet.unkept if one is not None]
             inlet.unkept.clear()
             number = number if inlet.first else 0
+            peer.claimed, peer.lease = clock(), 0
         inlet.first = False
         self.send(
             peer,
             "open",
             token=peer.token,
+            clock=clock(),
             route=inlet.route,
             epoch=self.epoch,
             number=number,
@@ -247,7 +266,8 @@ class Talk:
         """
         kind, fields, frames = message
         if kind == "void":
-            inlet.void.update(n for start, stop in fields["numbers"] for n in range(start, stop))
+            lost = {number for start, stop in fields["numbers"] for number in range(start, stop)}
+            inlet.void |= lost.intersection(inlet.held())
         elif kind == "data":
             self.batches(inlet, fields, frames)
         else:
@@ -267,6 +287,7 @@ class Talk:
         if not numbers or not len(numbers) == len(sizes) == len(after) or not frames:
             raise Nonsense("data of which the parts do not fit")
         again = inlet.flow.accept(fields["seq"], len(numbers))
+        inlet.flow.charge(sum(sizes[again:]))
         alone = len(sizes) == 1 and sum(map(len, frames)) == sizes[0]
         records = [list(frames)] if alone else divided(frames[0], sizes)
         inlet.largest = max(inlet.largest, *sizes)
