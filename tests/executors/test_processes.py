@@ -21,6 +21,7 @@ import textwrap
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -918,6 +919,79 @@ def test_one_array_returned_again_and_again():
     with ps.range(30).map(make()).loader(workers=ps.Processes(1)) as loader:
         items = list(loader)
     assert all((item == number).all() for number, item in enumerate(items))
+
+
+class Filling:
+    """A function that keeps an array, fills it for each number, and gives it in some form."""
+
+    def __init__(self, form: Callable[[np.ndarray, int], Any], size: int) -> None:
+        self.form = form
+        self.size = size
+        self.array: np.ndarray | None = None
+
+    def __call__(self, x: int) -> Any:
+        if self.array is None:
+            self.array = np.empty(self.size, int)
+        self.array[:] = x
+        return self.form(self.array, x)
+
+
+FORMS: dict[str, Callable[[np.ndarray, int], Any]] = {
+    "itself": lambda array, x: array,
+    "a view": lambda array, x: array[1:],
+    "a tuple": lambda array, x: (array, x),
+    "a dict": lambda array, x: {"x": {"y": [array]}},
+    "two": lambda array, x: (array[:2], array[2:]),
+}
+SOURCES: dict[str, Callable[[], Any]] = {
+    "positions": lambda: ps.range(600),
+    "places": lambda: ps.range(600).batch(1).map(lambda x: int(x[0])),
+    "a selection": lambda: ps.range(600)[::1],
+    "a stream": lambda: ps.stream(range(600)),
+    "what a filter left": lambda: ps.range(1200).filter(lambda x: x % 2 == 0).map(lambda x: x // 2),
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "source", "size"),
+    [
+        *itertools.product(FORMS, ["positions", "a stream"], [4]),
+        *itertools.product(["a tuple"], ["places", "a selection", "what a filter left"], [4]),
+        *itertools.product(["a tuple"], ["positions", "a stream"], [5000]),
+    ],
+)
+def test_a_kept_array_in_whatever_form(form, source, size):
+    """An array that is filled again and again arrives as it was each time, in whatever the function returns."""
+    dataset = SOURCES[source]().map(Filling(FORMS[form], size))
+    with dataset.loader(workers=ps.Processes(1)) as loader:
+        items = [np.unique(np.concatenate(flat(item))).tolist() for item in loader]
+    assert items == [[number] for number in range(600)]
+
+
+def flat(item: Any) -> list[np.ndarray]:
+    """Return the arrays of an item."""
+    if isinstance(item, np.ndarray):
+        return [item]
+    if not isinstance(item, (tuple, dict, list)):
+        return []
+    return [array for part in (item.values() if isinstance(item, dict) else item) for array in flat(part)]
+
+
+@pytest.mark.parametrize("make", [ps.range, lambda count: ps.stream(range(count))])
+def test_what_stays_the_same_is_not_copied_in_threads(make):
+    """A table that every item carries is the same object in each, and items are not computed again for it."""
+    table = np.arange(10)
+    calls: list[int] = []
+
+    def work(x: int) -> Any:
+        calls.append(x)
+        return {"table": table, "x": np.full(3, x)}
+
+    with make(500).map(work).loader(workers=ps.Threads(2)) as loader:
+        assert [item["table"] is table and item["x"].tolist() == [k] * 3 for k, item in enumerate(loader)] == [
+            True
+        ] * 500
+    assert len(calls) < 520  # the next epoch's first items are among them
 
 
 def test_batches_never_change():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -9,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from penstock.graph.codeprint import is_library
 from penstock.testing import same
 from penstock.transport.reducing import by_value
 
@@ -84,3 +86,23 @@ def test_open_files(tmp_path):
     assert [file.getvalue() for file in through(texts)] == ["text", b"bytes"]
     if isinstance(sys.__stdout__, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
         assert through(sys.stdout) is sys.stdout
+
+
+def test_functions_that_remember():
+    """Functions with a cache arrive with an empty one, also where they call themselves; cached properties arrive, too."""
+
+    @functools.lru_cache(maxsize=9)
+    def fibonacci(n):
+        return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+    class Square:
+        @functools.cached_property
+        def area(self):
+            return 49
+
+    fibonacci(5)
+    there, square = through((fibonacci, Square))
+    assert [there.cache_info().currsize, there(20), there.cache_parameters()["maxsize"]] == [0, 6765, 9]
+    one = square()
+    assert [one.area, one.__dict__] == [49, {"area": 49}]
+    assert through(is_library) is is_library  # of a module that can be imported: by its name

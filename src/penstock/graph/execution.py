@@ -13,11 +13,11 @@ from __future__ import annotations
 import operator
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,10 +26,16 @@ from penstock.graph.node import Node, Place
 from penstock.graph.policy import Skipped
 from penstock.graph.reading import Meter, Plan, Reading
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 PIECE = 256  # positions of a ticket that are computed at a time where a function of the user's may take any time …
 GROWTH = 8  # … and times what came before: 1, 8, 64, 256, 256, …
 LONG = 0.05  # seconds after which a ticket of many positions is answered with what there is
 LISTED = 100  # items left out that a report lists
+PLAIN = (tuple, list, dict, OrderedDict)
+SMALL = 1 << 14  # bytes of an array that are looked at to see whether it has changed; of a larger one …
+GLANCES = 1 << 10  # … about so many entries
 REMEMBERED = 1 << 16  # items left out that are told from those of an earlier attempt: the first so many
 
 
@@ -92,6 +98,7 @@ class Work:
         self.plan = Plan(root)
         self.stages = {n: (base, Chain(steps, base)) for n, (base, steps) in enumerate(map(chain, self.plan.nodes))}
 
+        self.filling: dict[int, bool] = {}  # stages, by number, and whether their functions fill what they gave before
         self.quick: set[int] = set()  # ids of nodes that run no function of the user's
         for node in self.plan.nodes:
             if node.pure and all(id(source) in self.quick for source in node.sources):
@@ -116,33 +123,40 @@ class Work:
         items: Sequence[Any] = []
         counts: list[int] | None = None
         skips: list[Skipped] = []
+        spoiled = False
         if way.steps:
             items, counts, error, skips = self._spread(ticket, read, began + LONG)
         else:
             try:
-                items = self._gather(ticket, read, base, began + LONG)
+                items, spoiled = self._gather(ticket, read, base, began + LONG)
             except BaseException as failure:  # noqa: BLE001  handed to the consumer, at its place: SystemExit, too
                 error = failure
             if error is not None and ticket.size > 1:
                 items, again = self._one_by_one(ticket, read, base)
                 error = again if isinstance(error, Exception) else again or error  # an interruption does not vanish
-            elif ticket.size > 1 and refilled(items):
+            elif ticket.size > 1 and (spoiled or refilled(items)):
                 items, error = self._one_by_one(ticket, read, base)
         if error is None and len(items if counts is None else counts) < ticket.size:
             error = Cut()
         return Outcome(ticket.number, items, counts, error, time.perf_counter() - began, 0, worker, skips)
 
-    def _gather(self, ticket: Ticket, read: Reading, base: Node, until: float) -> Sequence[Any]:
-        """Compute a range of items; where the user's functions take long, only the first of them."""
+    def _gather(self, ticket: Ticket, read: Reading, base: Node, until: float) -> tuple[Sequence[Any], bool]:
+        """Compute a range of items; where the user's functions take long, only the first of them.
+
+        Return also whether the others have changed the first one: a function fills what it gave before.
+        """
         start, stop, size = ticket.start, ticket.stop, 1
         if stop - start == 1 or id(base) in self.quick:
-            return read.gather(base, range(start, stop))
+            return read.gather(base, range(start, stop)), False
         items: list[Any] = []
+        first: list[tuple[NDArray[Any], bytes]] = []
         while True:
             items.extend(read.gather(base, range(start, min(start + size, stop))))
+            if start == ticket.start and items:
+                first = [(array, glimpse(array)) for array in arrays(items[0])]
             start, size = start + size, min(PIECE, GROWTH * size)
             if start >= stop or time.perf_counter() > until:
-                return items
+                return items, any(glimpse(array) != before for array, before in first)
 
     def _spread(self, ticket: Ticket, read: Reading, until: float) -> Spreading:
         items: list[Any] = []
@@ -150,6 +164,7 @@ class Work:
         skips: list[Skipped] = []
         base, way = self.stages[ticket.node]
         read.meter.at = (base, range(ticket.start, ticket.stop), counts)
+        kept = Keeping(items, self.filling, ticket.node)
         try:
             for number in range(ticket.size):
                 if ticket.elements is None:
@@ -158,7 +173,7 @@ class Work:
                 else:
                     element = ticket.elements[number]
                     made = way.run(lambda element=element: element, None, ticket.places[number], read)  # type: ignore[misc]
-                items.extend(made)
+                items.extend(made if ticket.size == 1 else kept.kept(made))
                 counts.append(len(made))
                 if read.skips:
                     skips.extend(skipped._replace(element=number) for skipped in read.take_skips())
@@ -173,7 +188,7 @@ class Work:
         for index in range(ticket.start, ticket.stop):
             try:
                 item = read.item(base, index)
-                items.append(item.copy() if isinstance(item, np.ndarray) else item)
+                items.append(parted(item))
             except BaseException as failure:  # noqa: BLE001
                 return items, failure
         return items, None
@@ -227,6 +242,83 @@ def refilled(items: Sequence[Any]) -> bool:
     if type(items) is not list or not isinstance(items[0], np.ndarray):
         return False
     return any(map(operator.is_, items, islice(items, 1, None)))
+
+
+def arrays(item: Any, depth: int = 4) -> list[NDArray[Any]]:
+    """Return the arrays of an item that can be filled, as deep as items usually are."""
+    if isinstance(item, np.ndarray):
+        return [item] if fillable(item) else []
+    if not depth or not looked_into(item):
+        return []
+    return [found for part in (item.values() if isinstance(item, dict) else item) for found in arrays(part, depth - 1)]
+
+
+def looked_into(item: Any) -> bool:
+    """Tell whether an item is searched for arrays: only what can be made anew from its parts."""
+    return type(item) in PLAIN or (isinstance(item, tuple) and hasattr(item, "_make"))
+
+
+def fillable(array: NDArray[Any]) -> bool:
+    """Tell whether a function may fill an array anew; a file that is mapped is not to be read for that."""
+    return array.flags.writeable and not array.dtype.hasobject and not isinstance(array, np.memmap)
+
+
+def glimpse(array: NDArray[Any]) -> bytes:
+    """Return an array's bytes, or of a large one some from everywhere."""
+    if array.nbytes <= SMALL:
+        return array.tobytes()
+    if not array.flags.forc:
+        return array[..., :1].tobytes()[:SMALL]
+    flat = array.reshape(-1, order="A")
+    return flat[:: len(flat) // GLANCES + 1].tobytes()
+
+
+class Keeping:
+    """Keeps the items of a ticket's elements, which cannot be computed twice, from functions that fill them anew.
+
+    Whether there are such functions shows with the second element that has items: until then the first is copied.
+    """
+
+    def __init__(self, items: list[Any], known: dict[int, bool], stage: int) -> None:
+        self.items = items
+        self.known = known
+        self.stage = stage
+        self.first: list[Any] = []
+        self.found: list[NDArray[Any]] = []
+
+    def kept(self, made: list[Any]) -> list[Any]:
+        """Return what an element was made into, to be kept."""
+        fills = self.known.get(self.stage)
+        if fills is None and made:
+            if self.found:
+                fills = self.compare(made)
+            elif not self.items:
+                self.found = arrays(made)
+                self.first = parted(made) if self.found else []
+        return parted(made) if fills else made
+
+    def compare(self, made: list[Any]) -> bool | None:
+        """Tell whether the first element's items have changed; None where they are the same arrays, of one content."""
+        changed = any(glimpse(one) != glimpse(other) for one, other in zip(self.found, arrays(self.first), strict=True))
+        if changed:
+            self.items[: len(self.first)] = self.first
+        elif any(np.may_share_memory(one, other) for one in self.found for other in arrays(made)):
+            return None
+        self.known[self.stage] = changed
+        return changed
+
+
+def parted(item: Any, depth: int = 4) -> Any:
+    """Return an item whose arrays are its own."""
+    if isinstance(item, np.ndarray):
+        return item.copy() if fillable(item) else item
+    kind = type(item)
+    if not depth or not looked_into(item):
+        return item
+    if isinstance(item, dict):
+        return kind((name, parted(part, depth - 1)) for name, part in item.items())
+    parts = [parted(part, depth - 1) for part in item]
+    return kind(parts) if kind in PLAIN else item._make(parts)
 
 
 class Tally:

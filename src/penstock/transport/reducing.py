@@ -4,10 +4,13 @@ strided arrays of a foreign byte order   would become native ones: NumPy pickles
 dates and time spans                     would travel inside the pickle: they have no buffers; whole numbers have
 memory views                             would become bytes: cloudpickle copies their content
 open files                               would become texts in memory: cloudpickle reads them to their end. Refused
+functions that remember their results    would go by name, which leads nowhere from a script's or a function's own
+cached properties                        hold a lock before Python 3.12, and then are refused with their class
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import pickle
 import sys
@@ -17,6 +20,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
+
+CACHED = type(functools.lru_cache(len))
 
 
 def reduced(obj: Any) -> Any:
@@ -32,9 +37,34 @@ def reduced(obj: Any) -> Any:
         # A copy, as for arrays that are not contiguous: bytes below know nothing of formats and shapes.
         data: Any = obj if obj.c_contiguous else obj.tobytes()
         return as_view, (pickle.PickleBuffer(data), obj.format, obj.shape, obj.readonly)
+    if kind is CACHED and not found_by_name(obj):
+        return remembering, (obj.__wrapped__, obj.cache_parameters())
+    if kind is functools.cached_property:
+        return cached_property, (obj.func, obj.attrname)
     if isinstance(obj, io.TextIOWrapper) and obj is not sys.stdout and obj is not sys.stderr:
         raise TypeError(f"cannot send an open file to another process: {obj!r}. Send its name, and open it there.")
     return NotImplemented
+
+
+def found_by_name(function: Any) -> bool:
+    """Tell whether a function is found by its name where its module is imported."""
+    name = function.__module__
+    if name == "__main__" or "<locals>" in function.__qualname__:
+        return False
+    by_value = cloudpickle.list_registry_pickle_by_value()
+    return not any(name == one or name.startswith(f"{one}.") for one in by_value)
+
+
+def remembering(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    """Return a function that remembers its results; those that it had stayed where they are."""
+    return functools.lru_cache(**parameters)(function)
+
+
+def cached_property(function: Callable[[Any], Any], name: str | None) -> functools.cached_property[Any]:
+    """Return a cached property of a name."""
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
 
 
 def of_array(array: NDArray[Any]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 OURS = "penstock.compat.batchup"
+LARGE = 1 << 19
 XS, YS = np.arange(10) * 10, np.arange(10) % 3
 
 
@@ -287,3 +288,27 @@ def test_bytes_as_floats(bu):
     [(first,), (second,)] = bu.data_source.ArrayDataSource([images]).batch_iterator(2)
     np.testing.assert_allclose(first, [[-1.0, -0.6], [-0.2, 0.2]], atol=1e-6)
     np.testing.assert_allclose(second, [[0.6, 1.0]], atol=1e-6)
+
+
+class Filling:
+    """A function that fills the same arrays again and again."""
+
+    kept = None
+
+    def __call__(self, *numbers):
+        if self.kept is None:
+            self.kept = [np.empty(2, int), np.empty(LARGE, np.uint8)]
+        for array in self.kept:
+            array[:] = numbers[0].max() if isinstance(numbers[0], np.ndarray) else numbers[0]
+        return tuple(self.kept)
+
+
+def test_arrays_that_a_function_keeps():
+    """Each result of a process arrives as it was when the function returned it; BatchUp pickles it at once."""
+    ours = importlib.import_module(OURS)
+    source = ours.data_source.ArrayDataSource([np.arange(200)]).map(Filling())
+    with ours.work_pool.WorkerProcessPool(1) as pool:
+        batches = pool.parallel_data_source(source).batch_iterator(1)
+        assert [{*x.tolist(), *y[::500].tolist()} for x, y in batches] == [{number} for number in range(200)]
+        done = pool.work_stream((Filling(), (number,)) for number in range(100))
+        assert [{*x.tolist(), *y[::500].tolist()} for x, y in done.retrieve_iter()] == [{n} for n in range(100)]

@@ -256,3 +256,18 @@ def test_batches_do_not_alias_the_source():
         for (xs,) in batches():
             xs[...] = 1
     assert image.tolist() == [0, 0, 0]
+
+
+def test_arrays_that_a_function_keeps_come_from_processes():
+    """A function may fill the same array for every item: each arrives as it was, as Loky would have pickled it."""
+    kept = []
+
+    def fill(x):
+        if not kept:
+            kept.append(np.empty(3, int))
+        kept[0][:] = x
+        return kept[0], [x]
+
+    with Infinite(range(200), Loky(fill), batch_size=20, batches_per_epoch=10, buffer_size=8) as batches:
+        found = [(x, y) for xs, ys in batches() for x, y in zip(xs.tolist(), ys.tolist(), strict=True)]
+    assert found == [([x] * 3, [x]) for x in range(200)]

@@ -135,6 +135,14 @@ def test_arrays(bi):
         bi.combine_to_arrays([(1, 2), (3,)])
 
 
+def test_arrays_of_another_byte_order(bi):
+    """A medical image's array may have the bytes of another machine; a batch of such has this one's."""
+    image = np.arange(3, dtype=">i4")
+    (batch,) = bi.combine_to_arrays([(image,), (image,)])
+    assert (batch.tolist(), batch.dtype) == ([[0, 1, 2]] * 2, np.dtype("int32"))
+    assert batch.dtype.isnative
+
+
 def test_expiration_pool(bi):
     """The same global seed gives the same order; each item comes as often as it should."""
     np.random.seed(0)  # noqa: NPY002  the global one

@@ -4,6 +4,9 @@ Mini-batches out of arrays and what looks like them, made in line or in a pool o
 page, docs/migrating/batchup.md, says what differs, and what to write instead.
 """
 
+from penstock.compat.absent import answer as _answer
 from penstock.compat.batchup import data_source, image, sampling, work_pool
 
 __all__ = ["data_source", "image", "sampling", "work_pool"]
+
+_answer(globals())

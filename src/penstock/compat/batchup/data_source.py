@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from penstock.compat.absent import answer
 from penstock.compat.batchup.composing import ChoiceBatch, ChoiceDataSource, CompositeDataSource
 from penstock.compat.batchup.evaluating import batch_map_concat, batch_map_mean
 from penstock.compat.batchup.sources import (
@@ -66,3 +67,6 @@ def coerce_data_source(x: Any) -> AbstractDataSource:
     raise TypeError(
         f"a {type(x).__name__} cannot become a data source: give arrays in a list, an iterator or a function."
     )
+
+
+answer(globals(), {"ApplyParamsDataSource": "Say repeats= of a source."})

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import penstock as ps
+from penstock.compat.absent import answer
 from penstock.compat.batchup.data_source import AbstractDataSource
+from penstock.compat.fresh import fresh
 from penstock.errors import ClosedError
 
 if TYPE_CHECKING:
@@ -204,8 +206,10 @@ class WorkStream:
         for task in self._drawn:
             self._queue.put(self._sent(task))
         doing = Doing([constant.value for constant in self._constants])
-        results = ps.queue(self._queue).map(doing).prefetch(self._size)
-        self._loader = results.loader(workers=self._pool.workers, window=self._size)
+        results = ps.queue(self._queue).map(doing)
+        if isinstance(self._pool.workers, ps.Processes):
+            results = results.map(fresh)
+        self._loader = results.prefetch(self._size).loader(workers=self._pool.workers, window=self._size)
         self._results = self._loader.begin()
 
     def _sent(self, task: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -273,3 +277,6 @@ class ParallelDataSource(AbstractDataSource):
 def made(source: AbstractDataSource, indices: Any) -> Any:
     """Return the mini-batch of some indices."""
     return source.samples_by_indices_nomapping(indices)
+
+
+answer(globals(), {"WorkerPool": "It is called WorkerProcessPool."})

@@ -1,5 +1,6 @@
 """Batches without end, made in the background: a source, transformers one after the other, and batches behind them."""
 
+from penstock.compat.absent import answer as _answer
 from penstock.compat.dpipe.batch_iter.expiration_pool import ExpirationPool, expiration_pool
 from penstock.compat.dpipe.batch_iter.pipeline import (
     Infinite,
@@ -41,3 +42,5 @@ __all__ = [
     "unpack_args",
     "zip_apply",
 ]
+
+_answer(globals(), {"make_infinite_batch_iter": "Use Infinite(…)."})

@@ -40,9 +40,17 @@ def combine_to_arrays(inputs: Iterable[Iterable[Any]]) -> tuple[Any, ...]:
 def array(column: tuple[Any, ...]) -> Any:
     """Return some values as one array: of arrays of one shape and type, in recycled memory."""
     first = column[0]
-    if not isinstance(first, np.ndarray) or len({(type(x), getattr(x, "dtype", 0), np.shape(x)) for x in column}) > 1:
+    if not isinstance(first, np.ndarray) or not first.ndim or len(set(map(kind, column))) > 1:
         return np.array(column)
-    return np.stack(column, out=ps.empty((len(column), *first.shape), first.dtype))
+    shape = (len(column), *first.shape)
+    found = ps.empty(shape, first.dtype.newbyteorder("="))
+    np.concatenate(column, out=found.reshape(shape[0] * shape[1], *shape[2:]))  # `stack` would make a view of each
+    return found
+
+
+def kind(value: Any) -> tuple[Any, ...]:
+    """Return what values have in common that can be stacked as they are."""
+    return type(value), getattr(value, "dtype", None), getattr(value, "shape", None)
 
 
 def combine_pad(inputs: Iterable[Iterable[Any]], padding_values: Any = 0, ratio: Any = 0.5) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import penstock as ps
+from penstock.compat.fresh import fresh
 
 Pairs = abc.Iterator[tuple[int, Any]]
 
@@ -45,7 +46,7 @@ class Plain(Transform):
 
     def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
         """Add the function and the thread."""
-        return items.map(self.func, at=1).prefetch(self.buffer_size)
+        return items.map(Paired(self.func)).prefetch(self.buffer_size)
 
 
 class Pool(Transform):
@@ -60,7 +61,10 @@ class Pool(Transform):
 
     def join(self, items: ps.Stream[Any], loaders: list[ps.Loader[Any]]) -> ps.Stream[Any]:
         """Add the function and its workers."""
-        loader = items.map(self.func, at=1).loader(workers=self.workers, window=self.ahead)
+        items = items.map(Paired(self.func))
+        if isinstance(self.workers, ps.Processes):
+            items = items.map(Paired(fresh))
+        loader = items.loader(workers=self.workers, window=self.ahead)
         loaders.append(loader)
         return ps.stream(iter(loader), once=True)
 
@@ -237,6 +241,19 @@ def checked(batch_size: Any) -> Any:
 def filled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:
     """Return a function with arguments behind the first."""
     return Filled(func, args, kwargs) if args or kwargs else func
+
+
+class Paired:
+    """A function of a value, made one of pairs: ``map(…, at=1)`` would look first what kind of item each is."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+        self.__name__ = getattr(func, "__name__", type(func).__name__)
+
+    def __call__(self, pair: tuple[int, Any]) -> tuple[int, Any]:
+        """Call it."""
+        number, value = pair
+        return number, self.func(value)
 
 
 class Filled:

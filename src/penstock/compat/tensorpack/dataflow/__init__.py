@@ -26,6 +26,7 @@ from penstock.compat.tensorpack.dataflow.remote import *  # noqa: F403
 from penstock.compat.tensorpack.dataflow.serialize import *  # noqa: F403
 from penstock.errors import MissingExtra
 
+EARLIER = {"LMDBDataPoint": serialize.LMDBDataPoint, "ThreadedMapData": parallel_map.MultiThreadMapData}
 __all__ = ["dataset"]
 for _module in (base, common, format, parallel, parallel_map, raw, remote, serialize):
     __all__ += _module.__all__
@@ -36,13 +37,20 @@ try:
     from penstock.compat.tensorpack.dataflow.image import *  # noqa: F403
     from penstock.compat.tensorpack.dataflow.imgaug import AugmentorList
 except MissingExtra:
-
-    def __getattr__(name: str) -> Any:
-        """Say what to install for images."""
-        if name in {"imgaug", "ImageFromFile"} or name.startswith("Augment"):
-            raise MissingExtra(f"{name} needs OpenCV, which is not installed: pip install 'penstock[images]'")
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+    pass
 else:
     __all__ += ["AugmentorList", "imgaug"]
     __all__ += _image.__all__
+
+
+def __getattr__(name: str) -> Any:
+    """Return what had another name before 0.10; say what to install for images, and what is left out."""
+    from penstock.compat.tensorpack.left_out import left_out
+
+    if name in EARLIER:
+        return EARLIER[name]
+    if name in {"imgaug", "ImageFromFile"} or name.startswith("Augment"):
+        raise MissingExtra(f"{name} needs OpenCV, which is not installed: pip install 'penstock[images]'")
+    if name == "dump_dataflow_to_process_queue":
+        raise left_out("dataflow", name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

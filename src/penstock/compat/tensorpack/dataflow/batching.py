@@ -64,6 +64,12 @@ class BatchData(ProxyDataFlow):
             return {key: join([dp[key] for dp in data_holder]) for key in first}
         raise ValueError(f"Data point has to be list/tuple/dict. Got {type(first)}")
 
+    _aggregate_batch = aggregate_batch  # its earlier name
+
+    @staticmethod
+    def _batch_numpy(data_list: list[Any]) -> Any:  # batches of one's own are made with it
+        return stacked(data_list)
+
 
 def stacked(values: list[Any]) -> Any:
     """Return arrays or scalars as one array that holds each of them unchanged."""

@@ -18,6 +18,7 @@ from penstock.compat.tensorpack.dataflow.base import (
     RNGDataFlow,
 )
 from penstock.compat.tensorpack.dataflow.batching import BatchData, BatchDataByShape
+from penstock.compat.tensorpack.dataflow.earlier import renamed
 from penstock.compat.tensorpack.dataflow.joining import ConcatData, JoinData, RandomChooseData, RandomMixData
 from penstock.compat.tensorpack.dataflow.looking import PrintData, TestDataSpeed
 from penstock.compat.tensorpack.utils.utils import get_rng
@@ -134,6 +135,7 @@ class MapDataComponent(MapData):
 class RepeatedData(ProxyDataFlow):
     """A flow ``num`` times in a row; -1 is without end."""
 
+    @renamed("num")
     def __init__(self, ds: DataFlow, num: int) -> None:
         self.num = num
         super().__init__(ds)
@@ -158,6 +160,7 @@ class RepeatedData(ProxyDataFlow):
 class RepeatedDataPoint(ProxyDataFlow):
     """Every datapoint ``num`` times in a row."""
 
+    @renamed("num")
     def __init__(self, ds: DataFlow, num: int) -> None:
         self.num = int(num)
         assert self.num >= 1, self.num
@@ -203,6 +206,7 @@ class LocallyShuffleData(ProxyDataFlow, RNGDataFlow):
         shuffle_interval: after how many datapoints of ``ds`` the buffer is shuffled; a third of its size by default.
     """
 
+    @renamed("num_reuse")
     def __init__(self, ds: DataFlow, buffer_size: int, num_reuse: int = 1, shuffle_interval: int | None = None) -> None:
         super().__init__(ds)
         assert buffer_size > 0, buffer_size

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import penstock as ps
-from penstock.compat.tensorpack.dataflow.base import RNGDataFlow
+from penstock.compat.tensorpack.dataflow import caffe
+from penstock.compat.tensorpack.dataflow.base import DataFlowReentrantGuard, RNGDataFlow
 from penstock.compat.tensorpack.dataflow.common import MapData
-from penstock.compat.tensorpack.utils.serialize import dumps
-from penstock.errors import ArgumentError, MissingExtra
+from penstock.compat.tensorpack.dataflow.transaction import Transaction
 
-__all__ = ["HDF5Data", "LMDBData", "LMDBDataDecoder", "SVMLightData"]
+__all__ = ["CaffeLMDB", "HDF5Data", "LMDBData", "LMDBDataDecoder", "SVMLightData"]
 
 
 class Rows(RNGDataFlow):
@@ -28,10 +28,10 @@ class Rows(RNGDataFlow):
     def __iter__(self) -> Iterator[Any]:
         if self.shuffle:
             self.rng.shuffle(self._order)
-        yield from map(self.datapoint, self._order, self.rows.select(self._order) if self.shuffle else self.rows)
+        yield from map(self.datapoint, self.rows.select(self._order) if self.shuffle else self.rows)
 
-    def datapoint(self, place: int, row: Any) -> Any:
-        """Return what is made of the row at a place."""
+    def datapoint(self, row: Any) -> Any:
+        """Return what is made of a row."""
         return row
 
 
@@ -48,7 +48,7 @@ class HDF5Data(Rows):
         self.data_paths = list(data_paths)
         super().__init__(ps.open(filename, "hdf5", sources=self.data_paths), shuffle)
 
-    def datapoint(self, place: int, row: Any) -> list[Any]:
+    def datapoint(self, row: Any) -> list[Any]:
         return [row[path] for path in self.data_paths]
 
     def __iter__(self) -> Iterator[Any]:
@@ -56,49 +56,48 @@ class HDF5Data(Rows):
         return super().__iter__()
 
 
-class LMDBData(Rows):
+class LMDBData(RNGDataFlow):
     """Pairs of key and value of an LMDB file, as bytes.
 
     Args:
         lmdb_path: the file, or a folder with a ``data.mdb``.
-        shuffle: anew in every pass.
+        shuffle: the keys further in every pass.
         keys: where shuffled, the keys to read: a list, or a form such as ``"{:0>8d}"`` for numbers from 0 on.
 
-    Of a file that ``LMDBSerializer`` wrote, values are what ``tensorpack.utils.serialize.loads`` reads.
+    Of a file that ``LMDBSerializer`` wrote, values are what ``tensorpack.utils.serialize.loads`` reads. Flows of one's
+    own that stand on this one find the list ``keys``, and values in ``_txn.get(key)``.
     """
 
     def __init__(self, lmdb_path: str, shuffle: bool = True, keys: Sequence[Any] | str | None = None) -> None:
         self._lmdb_path = lmdb_path
-        rows, self._own = open_lmdb(lmdb_path)
-        super().__init__(rows, shuffle)
-        self.keys = [b"%08d" % place for place in self._order] if self._own else keys_of(lmdb_path)
-        if shuffle and keys is not None:
-            listed = [keys.format(place) for place in self._order] if isinstance(keys, str) else keys
-            places = {key: place for place, key in enumerate(self.keys)}
-            self._order = [places[key.encode() if isinstance(key, str) else key] for key in listed]
+        self._shuffle = shuffle
+        self._guard = DataFlowReentrantGuard()
+        self._txn = Transaction(lmdb_path)
+        self._size = len(self._txn.keys)
+        self._set_keys(keys)
 
-    def datapoint(self, place: int, row: Any) -> list[bytes]:
-        return [self.keys[place], dumps(row) if self._own else row]
+    def _set_keys(self, keys: Sequence[Any] | str | None = None) -> None:
+        if keys is None or not self._shuffle:
+            self.keys = list(self._txn.keys)
+        else:
+            listed = map(keys.format, range(self._size)) if isinstance(keys, str) else keys
+            self.keys = [key.encode() if isinstance(key, str) else key for key in listed]
 
+    def reset_state(self) -> None:
+        super().reset_state()
+        self._guard = DataFlowReentrantGuard()
 
-def open_lmdb(path: str) -> tuple[Any, bool]:
-    """Return the values of an LMDB file, and whether Penstock wrote it; values of others are bytes."""
-    try:
-        return ps.open(path, "lmdb", values="bytes"), False
-    except ArgumentError:  # what it says of its own files
-        return ps.open(path, "lmdb", copy=True), True
+    def __len__(self) -> int:
+        return len(self.keys) if self._shuffle else self._size
 
-
-def keys_of(path: str) -> list[bytes]:
-    """Return the keys of an LMDB file in their order, without Tensorpack's list of them."""
-    import os
-
-    try:
-        import lmdb
-    except ImportError as missing:
-        raise MissingExtra("the keys of LMDB files are read with lmdb: pip install 'penstock[lmdb]'") from missing
-    with lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False) as opened, opened.begin() as reading:
-        return [key for key in reading.cursor().iternext(values=False) if key != b"__keys__"]
+    def __iter__(self) -> Iterator[Any]:
+        with self._guard:
+            if not self._shuffle:
+                yield from map(list, self._txn.cursor())
+                return
+            self.rng.shuffle(self.keys)
+            for key in self.keys:
+                yield [key, self._txn.get(key)]
 
 
 class Decoded:
@@ -117,6 +116,11 @@ class LMDBDataDecoder(MapData):
 
     def __init__(self, lmdb_data: LMDBData, decoder: Callable[[Any, Any], Any]) -> None:
         super().__init__(lmdb_data, Decoded(decoder))
+
+
+def CaffeLMDB(lmdb_path: str, shuffle: bool = True, keys: Any = None) -> LMDBDataDecoder:  # noqa: N802  the original's
+    """Return a flow of the images, (height, width, channels), and labels of Caffe's LMDB files; as ``LMDBData``."""
+    return LMDBDataDecoder(LMDBData(lmdb_path, shuffle, keys), caffe.datapoint)
 
 
 class SVMLightData(RNGDataFlow):

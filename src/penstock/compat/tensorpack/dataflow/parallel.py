@@ -4,11 +4,15 @@
 
 What is handed to the workers are only numbers; for each, a worker gives the next datapoint of its copy. Another number
 of the pass makes a copy begin again: so a pass that was left early leaves nothing behind for the next.
+
+Workers start in ``reset_state``, as Tensorpack's did: flows and functions travel as they are then, before a program
+goes on to keep, say, an iterator in the object whose method they are.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,8 +20,11 @@ from typing import Any
 import penstock as ps
 from penstock.compat.tensorpack.dataflow.base import DataFlow, DataFlowReentrantGuard, ProxyDataFlow, size_of
 from penstock.compat.tensorpack.dataflow.common import RepeatedData
+from penstock.compat.tensorpack.dataflow.earlier import renamed
+from penstock.compat.tensorpack.dataflow.travelling import modules_as_they_are
 from penstock.compat.tensorpack.utils import logger
 from penstock.compat.tensorpack.utils.utils import Seeded
+from penstock.errors import PenstockError
 
 __all__ = [
     "MultiProcessPrefetchData",
@@ -88,13 +95,42 @@ class Asking:
         return ((round_, number) for number in itertools.count())
 
 
+def started(
+    stream: ps.Stream[Any], workers: ps.Executor, window: int, who: str
+) -> tuple[ps.Loader[Any], Iterator[Any]]:
+    """Return a loader whose workers have started, and its first pass; the stream is not opened yet.
+
+    What cannot travel to processes (an open archive, an HDF5 file, a generator) could be in a fork. Here it is read in
+    this process, one datapoint at a time, with a warning: the same data, without the speed.
+    """
+    loader = stream.loader(workers=workers, window=window)
+    try:
+        with modules_as_they_are():
+            return loader, loader.begin()
+    except (PenstockError, OSError):
+        loader.close()
+        raise
+    except Exception as error:  # noqa: BLE001  of pickling: TypeError, RuntimeError, whatever an object says
+        loader.close()
+        logger.warning(
+            "[%s] runs in this process, one datapoint at a time, since it cannot be sent to others: %s: %s. "
+            "Where a flow of your own opens files, let it open them in reset_state().",
+            who,
+            type(error).__name__,
+            str(error),  # the error itself knows the workers that never were
+        )
+    loader = stream.loader(workers=ps.Inline(), window=window)
+    return loader, loader.begin()
+
+
 class Running:
     """Copies of a flow that run, read from here; what was left of a pass is dropped."""
 
-    def __init__(self, function: Callable[[Ask], Any], workers: ps.Executor, window: int) -> None:
+    def __init__(self, function: Callable[[Ask], Any], workers: ps.Executor, window: int, who: str) -> None:
         self.asking = Asking()
-        self.loader = ps.stream(self.asking).map(function).loader(workers=workers, window=window)
-        self.reading: Iterator[Any] | None = None
+        self.owner = os.getpid()
+        self.reading: Iterator[Any] | None
+        self.loader, self.reading = started(ps.stream(self.asking).map(function), workers, window, who)
 
     def take(self, size: int | None) -> Iterator[Any]:
         """Yield so many datapoints, or without end."""
@@ -128,7 +164,7 @@ class Runner(DataFlow):
         return {**self.__dict__, "_running": None}
 
     def run(self) -> Running:
-        """Describe the workers, which start with the first datapoint."""
+        """Start the workers."""
         raise NotImplementedError
 
     def reset_state(self) -> None:
@@ -139,6 +175,8 @@ class Runner(DataFlow):
         with self._guard:
             if self._running is None:
                 self.reset_state()
+            elif self._running.owner != os.getpid():  # a fork has no workers yet
+                self._running = self.run()
             assert self._running is not None
             yield from self._running.take(self._size)
 
@@ -164,7 +202,8 @@ class InProcesses(Runner):
 
     def run(self) -> Running:
         workers = ps.Processes(self.num_proc, on_start=Seeded())
-        return Running(Copy(self.ds, alone=self.num_proc == 1), workers, max(self._window, 2 * self.num_proc))
+        window = max(self._window, 2 * self.num_proc)
+        return Running(Copy(self.ds, alone=self.num_proc == 1), workers, window, type(self).__name__)
 
 
 class MultiProcessRunner(InProcesses, ProxyDataFlow):
@@ -179,7 +218,8 @@ class MultiProcessRunner(InProcesses, ProxyDataFlow):
     A pass has ``len(ds)`` datapoints, or no end where the flow has no length.
     """
 
-    def __init__(self, ds: DataFlow, num_prefetch: int, num_proc: int) -> None:
+    @renamed("num_prefetch", "num_proc")
+    def __init__(self, ds: DataFlow, num_prefetch: int, num_proc: int = 1) -> None:
         super().__init__(ds, num_proc, num_prefetch)
         self.num_prefetch = num_prefetch
 
@@ -202,6 +242,7 @@ class MultiProcessRunnerZMQ(InProcesses):
     [[1], [2], [3]]
     """
 
+    @renamed("num_proc")
     def __init__(self, ds: DataFlow, num_proc: int = 1, hwm: int = 50) -> None:
         super().__init__(ds, num_proc, hwm)
 
@@ -215,6 +256,7 @@ class MultiThreadRunner(Runner):
         num_thread: how many threads.
     """
 
+    @renamed("num_prefetch", "num_thread")
     def __init__(self, get_df: Callable[[], DataFlow], num_prefetch: int, num_thread: int) -> None:
         assert num_thread > 0, num_thread
         assert num_prefetch > 0, num_prefetch
@@ -230,7 +272,18 @@ class MultiThreadRunner(Runner):
 
     def run(self) -> Running:
         window = max(self.num_prefetch, 2 * self.num_thread)
-        return Running(Copies(self._flows), ps.Threads(self.num_thread), window)
+        return Running(Copies(self._flows), ps.Threads(self.num_thread), window, type(self).__name__)
+
+
+class PlasmaPutData(ProxyDataFlow):
+    """The flow itself: Plasma, which Tensorpack handed datapoints to, is no more."""
+
+    def __init__(self, ds: DataFlow, socket: str = "") -> None:
+        super().__init__(ds)
+
+
+class PlasmaGetData(PlasmaPutData):
+    """The flow itself, likewise."""
 
 
 PrefetchData = MultiProcessPrefetchData = MultiProcessRunner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ import penstock as ps
 from penstock.compat.tensorpack.dataflow.base import DataFlow, DataFlowReentrantGuard, NoLength, ProxyDataFlow
 from penstock.compat.tensorpack.dataflow.batching import BatchData
 from penstock.compat.tensorpack.dataflow.common import MapDataComponent, RepeatedData
+from penstock.compat.tensorpack.dataflow.earlier import renamed
+from penstock.compat.tensorpack.dataflow.parallel import started
 from penstock.compat.tensorpack.utils.utils import Seeded
 
 __all__ = [
@@ -79,10 +82,10 @@ class ParallelMap(ProxyDataFlow):
     def _prepare(self) -> None:
         self._guard = DataFlowReentrantGuard()
         self._loader: ps.Loader[Any] | None = None
-        self._endless: Iterator[Any] | None = None
+        self._reading: Iterator[Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_loader": None, "_endless": None}
+        return {**self.__dict__, "_loader": None, "_reading": None}
 
     def workers(self) -> ps.Executor:
         """Return where the function runs."""
@@ -96,32 +99,39 @@ class ParallelMap(ProxyDataFlow):
         super().reset_state()
         if self._loader is not None:
             self._loader.close()
+        self._start()
+
+    def _start(self) -> None:
         self._prepare()
+        self._owner = os.getpid()
         source = self.ds if self._strict else RepeatedData(self.ds, -1)
         workers = self.workers()
         window = max(self._buffer_size, workers.count)
-        self._loader = self.described(source).loader(workers=workers, window=window)
+        self._loader, self._reading = started(self.described(source), workers, window, type(self).__name__)
 
     def __iter__(self) -> Iterator[Any]:
+        if self._loader is None:
+            self.reset_state()
+        elif self._owner != os.getpid():  # a fork has no workers yet
+            self._start()
         with self._guard:
-            if self._loader is None:
-                self.reset_state()
             assert self._loader is not None
+            if self._reading is None:
+                self._reading = iter(self._loader)
             if self._strict:
-                for dp in self._loader:
+                reading, self._reading = self._reading, None
+                for dp in reading:
                     assert dp is not None, (
                         f"[{type(self).__name__}] Map function cannot return None when strict mode is used."
                     )
                     yield dp
                 return
-            if self._endless is None:
-                self._endless = iter(self._loader)
             try:
-                for dp in self._endless:
+                for dp in self._reading:
                     if dp is not None:
                         yield dp
             except Exception:  # what failed is not asked for again
-                self._endless = None
+                self._reading = None
                 raise
 
 
@@ -145,6 +155,7 @@ class MultiThreadMapData(ParallelMap):
     [[2], [4], [6]]
     """
 
+    @renamed("num_thread")
     def __init__(
         self,
         ds: DataFlow,
@@ -164,6 +175,7 @@ class MultiThreadMapData(ParallelMap):
 class MultiProcessMapDataZMQ(ParallelMap):
     """``MapData`` whose function runs in processes; arguments as for ``MultiThreadMapData``."""
 
+    @renamed("num_proc")
     def __init__(
         self,
         ds: DataFlow,
@@ -191,6 +203,7 @@ class MultiProcessMapAndBatchDataZMQ(MultiProcessMapDataZMQ):
         buffer_size: how many datapoints may be ready or under way; ten batches by default.
     """
 
+    @renamed("num_proc")
     def __init__(
         self, ds: DataFlow, num_proc: int, map_func: Function, batch_size: int, buffer_size: int | None = None
     ) -> None:

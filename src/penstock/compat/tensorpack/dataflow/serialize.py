@@ -15,9 +15,10 @@ import numpy as np
 import penstock as ps
 from penstock.compat.tensorpack.dataflow.base import DataFlow
 from penstock.compat.tensorpack.dataflow.common import FixedSizeData, MapData
-from penstock.compat.tensorpack.dataflow.format import HDF5Data, Rows, open_lmdb
+from penstock.compat.tensorpack.dataflow.format import HDF5Data, LMDBData, Rows
 from penstock.compat.tensorpack.dataflow.raw import DataFromIterable, DataFromList
-from penstock.compat.tensorpack.utils.serialize import dumps, loads
+from penstock.compat.tensorpack.dataflow.transaction import open_lmdb
+from penstock.compat.tensorpack.utils.serialize import dumps, is_pickle, loads
 from penstock.errors import ArgumentError
 
 __all__ = ["HDF5Serializer", "LMDBSerializer", "NumpySerializer", "TFRecordSerializer"]
@@ -69,7 +70,7 @@ class LMDBSerializer:
         if not own and len(rows):
             first = rows[0]
             chosen = os.environ.get("TENSORPACK_SERIALIZE", "")
-            pickled = chosen == "pickle" or (not chosen and first[:1] == b"\x80" and first[-1:] == b".")
+            pickled = chosen == "pickle" or (not chosen and is_pickle(first))
             if pickled and not (trust_pickle or chosen == "pickle"):
                 raise ArgumentError(
                     f"LMDBSerializer.load({path!r}): this file holds pickles, which run whatever they say. If it is "
@@ -78,6 +79,18 @@ class LMDBSerializer:
             how = {"values": "pickle", "trust_pickle": True} if pickled else {"values": "msgpack"}
             rows = ps.open(path, "lmdb", **how)
         return Rows(rows, shuffle)
+
+    @staticmethod
+    def _deserialize_lmdb(dp: Any) -> Any:  # programs read LMDBData with it
+        return loads(dp[1])
+
+
+class LMDBDataPoint(MapData):
+    """Datapoints of an LMDB file, as before 0.9: of an ``LMDBData``, or of what that takes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raw = args[0] if args and isinstance(args[0], DataFlow) else LMDBData(*args, **kwargs)
+        super().__init__(raw, LMDBSerializer._deserialize_lmdb)  # noqa: SLF001
 
 
 class NumpySerializer:

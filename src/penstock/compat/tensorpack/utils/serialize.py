@@ -1,10 +1,13 @@
 """Datapoints as bytes and back: msgpack, with arrays as msgpack_numpy writes them. Nothing that is read is executed.
 
-Tensorpack's default was pickle. What pickle can and this cannot: objects of classes of one's own.
+Tensorpack's default was pickle. What pickle can and this cannot: objects of classes of one's own. Pickles are read, and
+do what they say, only where ``TENSORPACK_SERIALIZE=pickle`` is in the environment; those from a socket never.
 """
 
 from __future__ import annotations
 
+import os
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +18,10 @@ from penstock.errors import CorruptRecord, MissingExtra
 __all__ = ["dumps", "dumps_once", "dumps_parts", "loads", "loads_once", "loads_parts"]
 
 LARGEST = (1 << 31) - 1
+PICKLED = (
+    "they look like a pickle, which is not read, since it runs whatever it says; if it is your own file, say "
+    "TENSORPACK_SERIALIZE=pickle in the environment"
+)
 
 
 def library() -> Any:
@@ -41,9 +48,17 @@ def loads(buf: Any) -> Any:
     """Return what ``dumps`` was given; tuples become lists.
 
     Raises:
-        CorruptRecord: the bytes are no msgpack; they may be a pickle, which is not read.
+        CorruptRecord: the bytes are no msgpack; they may be a pickle, which is not read unless the environment says so.
     """
-    return _unpacked(bytes(getattr(buf, "buffer", buf)), _restored)
+    data = bytes(getattr(buf, "buffer", buf))
+    if is_pickle(data) and os.environ.get("TENSORPACK_SERIALIZE") == "pickle":
+        return pickle.loads(data)  # noqa: S301  asked for
+    return _unpacked(data, _restored)
+
+
+def is_pickle(data: bytes) -> bool:
+    """Tell whether bytes look like a pickle."""
+    return data[:1] == b"\x80" and data[-1:] == b"."
 
 
 def _unpacked(data: bytes, restored: Callable[[dict[Any, Any]], Any]) -> Any:
@@ -51,8 +66,7 @@ def _unpacked(data: bytes, restored: Callable[[dict[Any, Any]], Any]) -> Any:
     try:
         return library().unpackb(data, raw=False, strict_map_key=False, object_hook=restored, **limits)
     except Exception as error:
-        pickled = data[:1] == b"\x80" and data[-1:] == b"."
-        what = "they look like a pickle, which is not read, since it runs whatever it says" if pickled else str(error)
+        what = PICKLED if is_pickle(data) else str(error)
         raise CorruptRecord(f"loads(): {len(data)} bytes are no msgpack: {what}") from error
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from penstock.compat.tensorpack.dataflow.base import RNGDataFlow
+from penstock.compat.tensorpack.dataflow.caffe import blob
 
 __all__ = ["ILSVRC12", "ILSVRC12Files", "ILSVRCMeta"]
 
@@ -67,6 +68,16 @@ class ILSVRCMeta:
             listed.append((file if folders is None else os.path.join(folders[int(label)], file), int(label)))
         assert listed, name
         return listed
+
+    def get_per_pixel_mean(self, size: tuple[int, int] | None = None) -> Any:
+        """Return the mean image, (height, width, 3) in the order blue, green, red; (256, 256) by default."""
+        with open(os.path.join(self.dir, "imagenet_mean.binaryproto"), "rb") as file:
+            mean = np.ascontiguousarray(blob(file.read()).transpose(1, 2, 0))
+        if size is not None:
+            from penstock.compat.tensorpack.dataflow.imgaug.opencv import cv2
+
+            mean = cv2.resize(mean, size[::-1])
+        return mean
 
     @staticmethod
     def guess_dir_structure(dir: str) -> str:

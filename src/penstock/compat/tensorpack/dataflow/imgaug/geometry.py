@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from penstock.compat.tensorpack.dataflow.imgaug.base import ImageAugmentor
+from penstock.compat.tensorpack.dataflow.imgaug.base import ImageAugmentor as TransformAugmentorBase  # noqa: F401  before 0.10
 from penstock.compat.tensorpack.dataflow.imgaug.opencv import cv2
 from penstock.compat.tensorpack.dataflow.imgaug.transform import CropTransform, TransformList, WarpAffineTransform
 

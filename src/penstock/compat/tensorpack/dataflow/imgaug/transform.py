@@ -252,7 +252,9 @@ class LazyTransform(BaseTransform):
 
 
 def __getattr__(name: str) -> Any:
-    """Give augmentors the name that they had here before Tensorpack 0.10."""
+    """Give augmentors and transforms the names that they had here before Tensorpack 0.10."""
+    if name == "ImageTransform":
+        return Transform
     if name == "TransformAugmentorBase":
         from penstock.compat.tensorpack.dataflow.imgaug.base import ImageAugmentor
 
