@@ -13,6 +13,7 @@ from penstock.graph.checking import short, whole
 from penstock.graph.context import heap
 from penstock.graph.execution import Executor, Limits, Omissions, Session, Tally, Work
 from penstock.graph.node import Node
+from penstock.graph.progress import Progress
 from penstock.graph.reading import Plan, Reading
 
 
@@ -63,6 +64,7 @@ class Engine:
         self.omissions: dict[int, Omissions] = {}  # of the epoch that is being read, and of the next
         self.owner = os.getpid()
         self.closed = False
+        self.heeded = any(node.heeds for node in self.work.plan.nodes)  # whether a source must know how far the loop is
 
     def reading(self, epoch: int) -> Reading:
         """Return the reading of an epoch; start the workers if they have not been."""
@@ -70,8 +72,9 @@ class Engine:
             raise ClosedError("this loader has been closed. Make a new one: dataset.loader(…)")
         omissions = self.omissions.setdefault(epoch, Omissions())
         omissions.again()
+        progress = Progress() if self.heeded else None
         if not self.executor.count:
-            return Reading(self.work.plan, epoch, hear=omissions.hear)
+            return Reading(self.work.plan, epoch, hear=omissions.hear, progress=progress)
         desk = self.desk
         if desk is None:
             interrupts.watch()
@@ -82,7 +85,7 @@ class Engine:
                 self.session = self.desk = None
                 session.close()
                 raise ClosedError("this loader has been closed, while its workers were started")
-        return Afar(self.work.plan, epoch, desk, self.executor.count, omissions.hear)
+        return Afar(self.work.plan, epoch, desk, self.executor.count, omissions.hear, progress)
 
     def close(self) -> None:
         """End the workers."""

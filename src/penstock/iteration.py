@@ -25,8 +25,10 @@ from penstock.errors import (
 )
 from penstock.graph.checking import short
 from penstock.graph.node import Cursor
+from penstock.graph.progress import tell
 
 if TYPE_CHECKING:
+    from penstock.graph.progress import Progress
     from penstock.loader import Loader
 
 T = TypeVar("T")
@@ -83,6 +85,7 @@ class Epoch(Generic[T]):
         self._asked = False  # whether anybody has asked for an item: until then, nothing has moved
         self._lock = threading.RLock()  # threads may share an iteration: each item goes to one of them
         self._bundles = False  # whether the cursor gives any
+        self._progress: Progress | None = None  # where a source must know of it
         self._watch.begin(loader.epoch, self._engine.tally)
         for before in [epoch for epoch in self._engine.omissions if epoch < loader.epoch]:
             del self._engine.omissions[before]
@@ -99,6 +102,8 @@ class Epoch(Generic[T]):
                 if length_hint(self.hand[0]):
                     raise StopIteration  # its turn
                 self._look_ahead(cursor)  # before an item is taken: an interruption here loses none
+            if self._progress is not None:
+                self._progress.asked(cursor.position())
             try:
                 value: T = next(cursor)
             except StopIteration:
@@ -108,6 +113,8 @@ class Epoch(Generic[T]):
                 self._fail(error)
                 raise
             self._watch.taken(began, perf_counter())
+            if self._progress is not None:
+                self._progress.given()
             if self._bundles:
                 self.hand[0] = cursor.ready()
             return value
@@ -138,11 +145,12 @@ class Epoch(Generic[T]):
             raise ClosedError("this iteration was given up: the loader was closed, or another iteration began")
         primed, loader._primed = loader._primed, None  # noqa: SLF001
         if primed is not None and primed[0] == loader.epoch and loader._position is None:  # noqa: SLF001
-            self._cursor = primed[1]
+            self._cursor, self._progress = primed[1:]
         else:
             if primed is not None:
                 primed[1].close()
             read = self._engine.reading(loader.epoch)
+            self._progress = read.progress
             position = loader._position  # noqa: SLF001
             try:
                 self._cursor = read.start(self._engine.work.root, position)
@@ -160,8 +168,9 @@ class Epoch(Generic[T]):
         loader = self._loader
         try:
             if loader._primed is None:  # noqa: SLF001
-                epoch = loader.epoch + 1
-                loader._primed = epoch, self._engine.reading(epoch).start(self._engine.work.root, None)  # noqa: SLF001
+                read = self._engine.reading(loader.epoch + 1)
+                cursor = read.start(self._engine.work.root, None)
+                loader._primed = loader.epoch + 1, cursor, read.progress  # noqa: SLF001
             loader._primed[1].prime()  # noqa: SLF001
         except Exception:  # noqa: BLE001  it belongs to the next epoch, and will come again there
             loader._drop_primed()  # noqa: SLF001
@@ -201,7 +210,9 @@ class Epoch(Generic[T]):
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             if self._asked:
-                self._loader._position = cursor.position()  # noqa: SLF001
+                position = self._loader._position = cursor.position()  # noqa: SLF001
+                if self._progress is not None:
+                    tell(position)
             if not finished:
                 primed, self._loader._primed = self._loader._primed, None  # noqa: SLF001
                 if self._engine.desk is not None:

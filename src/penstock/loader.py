@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from penstock.graph.progress import Progress
+
 T = TypeVar("T")
 STEPS = "Steps are the dataset's: say them before .loader()."
 ELSEWHERE = {  # what other libraries call it
@@ -92,7 +94,7 @@ class Loader(Generic[T]):
         self._front: Any = None  # where the next epoch begins, if that is not simply the front
         self._resumed = False
         self._current: weakref.ref[Epoch[T]] | None = None
-        self._primed: tuple[int, Cursor] | None = None  # the next epoch, begun while this one ends
+        self._primed: tuple[int, Cursor, Progress | None] | None = None  # the next epoch, begun while this one ends
         self._watch = Watch()
         self._finalizer = weakref.finalize(self, self._engine.close)
 

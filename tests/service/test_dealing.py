@@ -16,6 +16,7 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ArgumentError, RemoteError, ServiceError, StateError
+from penstock.service.holding import Holding
 from penstock.service.inlets import Wishes
 from penstock.service.lanes import Where
 from penstock.service.link import Link
@@ -306,18 +307,15 @@ def test_a_consumer_that_slept():
     with ps.serve(ps.range(40), TCP, mode="share", patience=0.5) as server:
         link = Link(Wishes((server.endpoint,), window=8), 0, [Where(0, 0)], None)
         (inlet,) = link.inlets
-        mine, done = [], None
-        for _ in range(3):
-            _, arrival = link.take([inlet], done)
-            mine.append(arrival.number)
-            done = inlet, arrival.nbytes
+        holding = Holding(link, None)
+        mine = [link.take([inlet], holding)[1].number for _ in range(3)]
         while inlet.unkept:  # until the server has heard that two are finished
             link.bell.ring()
         with link.lock:
             others = list(ps.connect(server.endpoint))
             assert inlet.buffer
             assert link.talk.next(inlet) is None
-        assert link.take([inlet], done) is None
+        assert link.take([inlet], holding) is None
         link.close()
     assert (mine, sorted(others)) == ([0, 1, 2], list(range(2, 40)))
 

@@ -65,8 +65,9 @@ def test_nobody_waits_for_the_other(talk, window, size, limit):
         assert flow.allows(size)
         flow.add(size)
         inlet.largest = max(inlet.largest, size)
-        inlet.hand = number
-        made.finish(inlet, size)
+        inlet.hands.append((number, size))
+        inlet.taken += 1
+        made.finish(inlet)
         if made.half(inlet):
             flow.finish(inlet.flow.finished)
             inlet.flow.tell()
@@ -79,8 +80,9 @@ def leaving(talk):
     """A consumer of a server that deals, which has finished three batches and is about to go."""
     made, inlet, _ = talk({"mode": "share", "kept": True})
     for number in range(3):
-        inlet.hand = number
-        made.finish(inlet, 1)
+        inlet.hands.append((number, 1))
+        inlet.taken += 1
+        made.finish(inlet)
     inlet.flow.received = 3
     inlet.leaving = True
     return made, inlet
@@ -141,7 +143,9 @@ def test_what_may_be_somebody_elses_by_now_is_not_used(dealt):
     made.heard(inlet.peer, Message("void", {"route": inlet.route, "numbers": [[5, 6]]}))
     pulse(made, inlet, times[0])
     assert made.next(inlet) is None  # it is somebody else's
-    assert inlet.flow.finished == 1
+    assert inlet.flow.finished == 0  # what was taken before is not finished
+    made.finish(inlet)
+    assert inlet.flow.finished == 2
 
 
 def test_what_was_lost_may_be_dealt_anew(dealt):

@@ -123,6 +123,8 @@ class Node(ABC):
     """Whether this step runs nothing of the user's, so that nobody can tell when, or how many at once, it computes."""
     silent = False
     """Whether this step only looks on: items, draws and saved states are the same without it."""
+    heeds: ClassVar[bool] = False
+    """Whether this source must know what of it was delivered (``progress``)."""
     timeless: ClassVar[bool] = False
     """Whether this is a source in memory: the same in every epoch, and no item of it can fail."""
 

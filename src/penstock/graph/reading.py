@@ -28,6 +28,7 @@ from penstock.graph.position import alike
 
 if TYPE_CHECKING:
     from penstock.graph.node import Indices, Position
+    from penstock.graph.progress import Progress
 
 T = TypeVar("T")
 
@@ -138,12 +139,18 @@ class Reading:
     stepwise = False  # whether steps that go together are asked for one by one, so that each can be seen
 
     def __init__(
-        self, plan: Plan, epoch: int = 0, meter: Meter | None = None, hear: Callable[[Skipped], None] | None = None
+        self,
+        plan: Plan,
+        epoch: int = 0,
+        meter: Meter | None = None,
+        hear: Callable[[Skipped], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.plan = plan
         self.epoch = epoch if epoch < 1 << 64 else folded(epoch)
         self.meter = meter or Meter()
         self.hear = hear
+        self.progress = progress
         self.skips: list[Skipped] = []
 
     def skip(self, error: BaseException, guard: Node, place: Place, number: int) -> None:
@@ -165,7 +172,7 @@ class Reading:
 
     def at(self, epoch: int) -> Reading:
         """Return the same description in another epoch."""
-        return Reading(self.plan, epoch, self.meter, self.hear)
+        return Reading(self.plan, epoch, self.meter, self.hear, self.progress)
 
     def item(self, node: Node, index: int) -> Any:
         """Compute the item of a positional node."""

@@ -8,9 +8,10 @@ it lets compaction and collation overlap with training.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
-from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.graph.checking import whole
@@ -49,41 +50,43 @@ class Step(NamedTuple):
 
 
 class Handoff:
-    """A bounded queue between one producer and one consumer, which either may close; nobody ever waits for the dead."""
+    """A bounded queue between one producer and one consumer, which either may close; nobody ever waits for the dead.
+
+    Two queues, of steps and of room for them: they wait and wake in C, so a finalizer may close in the middle of
+    anything, and a step costs less than with a condition.
+    """
 
     def __init__(self, count: int) -> None:
-        self.count = count
-        self.steps: deque[Step] = deque()
-        self.changed = threading.Condition()
+        self.steps: SimpleQueue[Step] = SimpleQueue()
+        self.room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count):
+            self.room.put(None)
+        self.given = 0  # how many steps, ever
         self.closed = False
 
     def put(self, step: Step) -> bool:
         """Wait for room, then hand over; False where nobody wants it any more."""
-        with self.changed:
-            while len(self.steps) >= self.count and not self.closed:
-                self.changed.wait()
-            if not self.closed:
-                self.steps.append(step)
-                self.changed.notify_all()
-            return not self.closed
+        self.room.get()
+        if not self.closed:
+            self.given += 1
+            self.steps.put(step)
+        return not self.closed
 
     def get(self) -> Step:
         """Wait for the next step."""
-        with self.changed:
-            while not self.steps and not self.closed:
-                self.changed.wait()
-            if not self.steps:
-                return Step(None, None, StopIteration())
-            step = self.steps.popleft()
-            self.changed.notify_all()
-            return step
+        if self.closed:
+            return Step(None, None, StopIteration())
+        self.room.put(None)  # first: an interruption must not take room away
+        return self.steps.get()
 
     def close(self) -> None:
         """Wake whoever waits, for the last time."""
-        with self.changed:
-            self.closed = True
-            self.steps.clear()
-            self.changed.notify_all()
+        self.closed = True
+        with contextlib.suppress(Empty):
+            while True:
+                self.steps.get_nowait()
+        self.steps.put(Step(None, None, StopIteration()))
+        self.room.put(None)
 
 
 class Ahead(Cursor):
@@ -99,6 +102,11 @@ class Ahead(Cursor):
         self.positional = node.positional
         self.handed, self.after = (position or 0, position) if self.positional else (position or (0, None))
         self.handoff = Handoff(node.count)
+        self.progress = read.progress
+        self.got = 0  # steps, ever
+        self.asking = True  # whether nobody is at one of them
+        if self.progress is not None:
+            self.progress.ahead.add(self)
         self.below = read.start(node.input, self.after)
         self.thread: threading.Thread | None = None
         self.finalizer = weakref.finalize(self, self.handoff.close)
@@ -116,7 +124,12 @@ class Ahead(Cursor):
         if self.end is not None:
             raise self.end
         self.prime()
+        self.asking = True
+        if self.progress is not None and self.dry:
+            self.progress.look()
         step = self.handoff.get()
+        self.asking = step.error is not None
+        self.got += 1
         if isinstance(step.error, StopIteration):
             self.end = StopIteration()  # not the one that is raised: its traceback would hold this cursor for ever
             raise StopIteration
@@ -126,6 +139,11 @@ class Ahead(Cursor):
         self.handed += 1
         self.after = step.position
         return step.value
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing is at hand, and somebody waits for it; nothing, too, where there will be no more."""
+        return self.asking and self.got == self.handoff.given
 
     @property
     def place(self) -> Place:  # type: ignore[override]
@@ -143,7 +161,7 @@ class Ahead(Cursor):
 
     def starved(self) -> bool:
         """Tell whether nothing is at hand, and the input must be waited for outside."""
-        return not self.handoff.steps and self.below.starved()
+        return self.handoff.steps.empty() and self.below.starved()
 
     def interrupt(self) -> None:
         """Let the input stop waiting."""

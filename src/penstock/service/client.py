@@ -11,7 +11,9 @@ from penstock.errors import ArgumentError, LedgerError, StateError
 from penstock.graph.amounts import nbytes_of
 from penstock.graph.checking import flag, short, whole
 from penstock.graph.node import Cursor, Node, Place, operation
+from penstock.graph.progress import Mark
 from penstock.service.arguments import places, rank_of, seconds
+from penstock.service.holding import Holding
 from penstock.service.inlets import Wishes
 from penstock.service.lanes import Where
 from penstock.service.link import Link
@@ -36,6 +38,8 @@ class Connect(Node):
     A position is [the next batch's number, the position of the server's pipeline there, a check sum of that pipeline];
     where batches of several servers come as they come, the first is a list of pairs, one for each server.
     """
+
+    heeds = True
 
     wishes: Wishes
 
@@ -84,7 +88,7 @@ class Receiving(Cursor):
         self.place = Place(max(0, self.wheres[0].number - 1))
         self.link: Link | None = None
         self.ending: weakref.finalize[[], Any] | None = None
-        self.last: tuple[Any, int] | None = None
+        self.holding: Holding | None = None
         self.closed = False
 
     def checked(self, position: Position) -> Position:
@@ -97,9 +101,9 @@ class Receiving(Cursor):
         link = self.link or self.begin()
         number = self.wheres[0].number
         inlets = link.inlets if self.mixed else [link.inlets[number % len(link.inlets)]]
-        done, self.last = self.last, None
+        assert self.holding is not None
         try:
-            taken = link.take(inlets, done)
+            taken = link.take(inlets, self.holding)
         except BaseException:  # whoever asks again connects again, where this stands
             self.drop()
             raise
@@ -121,7 +125,6 @@ class Receiving(Cursor):
             self.wheres = [where] * len(self.wheres)
         self.digest = link.talk.digest
         self.place = Place(arrival.number)
-        self.last = inlet, arrival.nbytes
         return item
 
     def begin(self) -> Link:
@@ -129,6 +132,7 @@ class Receiving(Cursor):
         if self.closed:
             raise StopIteration
         link = self.link = Link(self.node.wishes, self.read.epoch, self.wheres, self.digest)
+        self.holding = Holding(link, self.read.progress)
         self.ending = weakref.finalize(self, link.close)
         return link
 
@@ -150,9 +154,12 @@ class Receiving(Cursor):
         """Return where the next batch comes from, there."""
         if self.digest is None and not self.wheres[0].number:
             return None
+        _, number, below = self.wheres[0]
+        position: list[Any] = [number, below, self.digest]
         if self.mixed:
-            return [[[where.number, where.below] for where in self.wheres], None, self.digest]
-        return [self.wheres[0].number, self.wheres[0].below, self.digest]
+            position = [[[where.number, where.below] for where in self.wheres], None, self.digest]
+        holding = self.holding
+        return Mark(position, holding, holding.count) if holding is not None and holding.ahead else position
 
     def starved(self) -> bool:
         """Tell whether nothing has arrived."""
@@ -169,7 +176,9 @@ class Receiving(Cursor):
 
     def drop(self) -> None:
         """End the link, and have nobody remember it: its error knows these lines, and through them all of the loop."""
-        self.last = self.link = None
+        if self.holding is not None:
+            self.holding.end()
+        self.holding = self.link = None
         if self.ending is not None:
             self.ending()
 

@@ -98,7 +98,9 @@ class Inlet:
         self.flow = Inflow()
         self.buffer: deque[Arrival] = deque()
         self.void: set[int] = set()
-        self.hand: int | None = None  # the number that the consumer is at
+        self.hands: deque[tuple[int, int]] = deque()  # number and bytes of what was taken, and is not finished
+        self.taken = 0  # how many were taken, ever; of these …
+        self.through = 0  # … finished
         self.largest = 0  # bytes of the largest batch that came
         self.ended = False
         self.total: int | None = None
@@ -111,4 +113,4 @@ class Inlet:
 
     def held(self) -> list[int]:
         """Return the numbers that are here and not finished."""
-        return ([] if self.hand is None else [self.hand]) + [arrival.number for arrival in self.buffer]
+        return [number for number, _ in self.hands] + [arrival.number for arrival in self.buffer]

@@ -25,6 +25,7 @@ from penstock.service import protocol
 from penstock.service.arguments import PLACE
 from penstock.service.bell import Bell
 from penstock.service.explaining import HELP, lost, refused, silence, unresolved
+from penstock.service.holding import Holding
 from penstock.service.inlets import Arrival, Inlet, Peer, Wishes, clock
 from penstock.service.keys import Pair, for_client
 from penstock.service.lanes import Where
@@ -102,14 +103,14 @@ class Link:
         self.poller.register(reception.socket, self.library.POLLIN)
         self.poller.register(reception.monitor, self.library.POLLIN)
 
-    def take(self, inlets: Sequence[Inlet], done: tuple[Inlet, int] | None = None) -> tuple[Inlet, Arrival] | None:
+    def take(self, inlets: Sequence[Inlet], holding: Holding) -> tuple[Inlet, Arrival] | None:
         """Wait for a batch from any of some inlets; None where all of them have ended. For the consumer's thread.
 
         Args:
             inlets: any of these.
-            done: what the consumer had in hand, and is through with: which inlet's, and how many bytes.
+            holding: what the consumer has taken so far.
         """
-        return self.taking.take(inlets, done)
+        return self.taking.take(inlets, holding)
 
     def wake(self) -> None:
         """Let the link's thread look."""
@@ -198,7 +199,8 @@ class Link:
         """
         with self.lock:
             for inlet in self.inlets:
-                self.talk.finish(inlet, 0)
+                if not self.talk.ahead:
+                    self.talk.finish(inlet)
                 inlet.buffer.clear()
         self.taking.waiting = True  # do not sleep for long
         while time.monotonic() < deadline:
@@ -252,7 +254,7 @@ class Link:
             return
         for inlet in self.inlets:
             if inlet.peer is peer and inlet.route:
-                finished = inlet.flow.finished + (inlet.hand is not None)
+                finished = inlet.flow.finished + (0 if self.talk.ahead else len(inlet.hands))
                 self.send(peer, "close", token=peer.token, route=inlet.route, finished=finished)
         self.send(peer, "bye", token=peer.token)
 

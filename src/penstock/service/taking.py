@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from penstock.errors import CorruptRecord, ServiceError
 from penstock.service.bell import Bell
+from penstock.service.holding import Holding
 from penstock.service.inlets import Arrival, Inlet, Peer
 from penstock.service.library import POLLIN, zmq
 from penstock.service.protocol import Nonsense
@@ -36,17 +37,17 @@ class Taking:
         self.asleep = False  # whether this thread polls, and is to be woken by the news
         self.over = False
 
-    def take(self, inlets: Sequence[Inlet], done: tuple[Inlet, int] | None) -> tuple[Inlet, Arrival] | None:
+    def take(self, inlets: Sequence[Inlet], holding: Holding) -> tuple[Inlet, Arrival] | None:
         """Wait for a batch from any of some inlets, as ``Link.take`` says."""
         with self.lock:
-            if done is not None:
-                self.talk.finish(*done)
+            holding.back()
             self.waiting = False
         while True:
             with self.lock:
                 for inlet in inlets:
                     arrival = self.talk.next(inlet)
                     if arrival is not None:
+                        holding.add(inlet)
                         return inlet, arrival
                 error = self.talk.failure or next((inlet.error for inlet in inlets if inlet.error is not None), None)
                 if error is not None:
@@ -57,6 +58,7 @@ class Taking:
                     raise ServiceError("this iteration was closed")
                 if self.collect(one=True):
                     continue
+                holding.dry()
                 self.waiting = self.asleep = True
                 places = self.places()
             self.sleep(places)
@@ -69,7 +71,7 @@ class Taking:
     def sleep(self, places: list[tuple[int, int]]) -> None:
         """Wait until there may be something new."""
         try:
-            self.library.zmq_poll(places, 5000)
+            self.library.zmq_poll(places, 1000)
         finally:
             with self.lock:
                 self.asleep = False

@@ -60,6 +60,7 @@ class Talk:
         self.bytes = wishes.window_bytes
         self.stopping = False
         self.failure: BaseException | None = None
+        self.ahead = False  # whether what was taken is finished only when the loop says so
 
     def hello(self, peer: Peer) -> None:
         """Say who is here."""
@@ -69,15 +70,18 @@ class Talk:
         """Let the consumer have an error, unless it has one."""
         self.failure = self.failure or error
 
-    def finish(self, inlet: Inlet, nbytes: int) -> None:
-        """Note that the consumer is through with what it had in hand."""
-        if inlet.hand is None:
+    def finish(self, inlet: Inlet, upto: int | None = None) -> None:
+        """Note that the consumer is through with what it took: with all of it, or with so many, ever."""
+        upto = inlet.taken if upto is None else upto
+        if upto <= inlet.through:
             return
-        inlet.flow.finish(nbytes)
-        if self.mode == "share":
-            inlet.unkept.append(None if inlet.hand in inlet.void else inlet.hand)
-            inlet.void.discard(inlet.hand)  # it may be dealt to us anew
-        inlet.hand = None
+        while inlet.through < upto:
+            number, nbytes = inlet.hands.popleft()
+            inlet.through += 1
+            inlet.flow.finish(nbytes)
+            if self.mode == "share":
+                inlet.unkept.append(None if number in inlet.void else number)
+                inlet.void.discard(number)  # it may be dealt to us anew
         if self.half(inlet) or (self.mode == "share" and (len(inlet.unkept) == 1 or not inlet.buffer)):
             self.wake()
 
@@ -94,10 +98,13 @@ class Talk:
         """
         while inlet.buffer and not (self.mode == "share" and clock() >= inlet.peer.lease):
             arrival = inlet.buffer.popleft()
-            inlet.hand = arrival.number
+            alone = not inlet.hands
+            inlet.hands.append((arrival.number, arrival.nbytes))
+            inlet.taken += 1
             if arrival.number not in inlet.void:
                 return arrival
-            self.finish(inlet, 0)
+            if alone:  # else it is finished behind what comes before it
+                self.finish(inlet)
         return None
 
     def heard(self, peer: Peer, message: Message) -> None:
