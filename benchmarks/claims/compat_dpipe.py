@@ -113,9 +113,9 @@ threads and in 2 processes, whose start is part of it. Figures are batches a sec
     systems=(
         System("theirs-1mb", Role.LIMIT, partial(arrays, THEIRS, "Loky", False), "Loky, 32 items"),
         System("ours-1mb", Role.CLAIM, partial(arrays, OURS, "Loky", False), "Loky, 32 items"),
-        *row("1mb-whole", lambda library, scale: arrays(library, "Loky", True, scale), 3.0),
+        *row("1mb-whole", lambda library, scale: arrays(library, "Loky", True, scale), 5.0),
         *row("1mb-threads", lambda library, scale: arrays(library, "Threads", False, scale)),
-        *row("1mb-whole-threads", lambda library, scale: arrays(library, "Threads", True, scale), 0.8),
+        *row("1mb-whole-threads", lambda library, scale: arrays(library, "Threads", True, scale)),
         *row("digits", lambda library, scale: sampling(library, False, scale)),
         *row("digits-enlarged", lambda library, scale: sampling(library, True, scale)),
         *row("waits", lambda library, scale: waits(library, None, scale), 0.97),

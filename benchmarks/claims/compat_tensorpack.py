@@ -176,8 +176,8 @@ file, in order, in batches that are lists. Figures are batches of 1 MB, or image
     systems=(
         System("theirs-1mb", Role.LIMIT, partial(_by, arrays, "queue", THEIRS), "MultiProcessRunner"),
         System("ours-1mb", Role.CLAIM, partial(_by, arrays, "queue", OURS), "MultiProcessRunner"),
-        *pair("1mb-zmq", by(arrays, "zmq"), "MultiProcessRunnerZMQ"),
-        *pair("1mb-map", by(arrays, "map"), "MultiProcessMapDataZMQ"),
+        *pair("1mb-zmq", by(arrays, "zmq"), "MultiProcessRunnerZMQ", 5.0),
+        *pair("1mb-map", by(arrays, "map"), "MultiProcessMapDataZMQ", 5.0),
         *pair("inline", by(tutorial, "inline"), "the tutorial in line"),
         *pair("threads", by(tutorial, "threads"), "the tutorial, MultiThreadMapData"),
         *pair("processes", by(tutorial, "map"), "the tutorial, MultiProcessMapDataZMQ"),

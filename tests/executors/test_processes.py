@@ -100,7 +100,7 @@ def test_other_processes():
 
 @pytest.mark.parametrize(
     ("nbytes", "items", "kills", "every"),
-    [(1 << 10, 4000, 25, 0.01), (256 << 10, 1200, 25, 0.01), (8 << 20, 80, 8, 0.03)],
+    [(1 << 10, 40_000, 25, 0.01), (256 << 10, 1200, 25, 0.01), (8 << 20, 80, 8, 0.03)],
 )
 def test_killed_at_random(nbytes, items, kills, every):
     """Workers that are killed at any moment, also while they write, leave no trace in the stream."""

@@ -199,24 +199,32 @@ def test_pieces_stay_small_where_work_is_slow():
 
 
 @pytest.mark.parametrize(
-    ("each", "window_bytes", "largest"),
-    [(1 << 20, 256 << 20, 4), (10 << 20, 256 << 20, 1), (1 << 20, 12 << 20, 2)],
-    ids=["of a megabyte", "of ten", "in a small window"],
+    ("stream", "each", "window_bytes", "largest"),
+    [
+        (False, 1 << 20, 256 << 20, 1),
+        (True, 1 << 20, 256 << 20, 4),
+        (True, 10 << 20, 256 << 20, 1),
+        (True, 1 << 20, 12 << 20, 2),
+    ],
+    ids=["positions", "elements", "of ten megabytes", "in a small window"],
 )
-def test_heavy_pieces(each, window_bytes, largest):
+def test_heavy_pieces(stream, each, window_bytes, largest):
     """Quick work that makes much data is bundled up to a few megabytes, and to a small part of the window."""
     probe = Probe(seconds=1e-6, nbytes=lambda ticket: ticket.size * each)
-    with ps.range(1000).map(str).loader(workers=probe, window_bytes=window_bytes) as loader:
+    dataset = ps.stream(range(1000)) if stream else ps.range(1000)
+    with dataset.map(str).loader(workers=probe, window_bytes=window_bytes) as loader:
         assert sum(1 for _ in loader) == 1000
     assert max(ticket.size for ticket in probe.only.submitted) == largest
 
 
-def test_bytes_of_pieces_that_grow():
-    """Where pieces turn larger than those whose bytes are known, no more are under way than the window holds."""
-    probe = Probe(nbytes=lambda ticket: ticket.size << 20, seconds=lambda ticket: 1e-6 if ticket.start > 60 else 0.1)
-    with ps.range(1000).map(str).loader(workers=probe, window_bytes=40 << 20) as loader:
-        ahead = [sum(ticket.size for ticket in probe.only.tickets) for _ in loader]
-    assert 30 < max(ahead) <= 40
+def test_bytes_of_pieces_that_change():
+    """Pieces under way hold no more than the window's bytes, also where the next are larger or smaller than the last."""
+    each = (4 << 20) // 3  # so that pieces grow from one to two, and then to three
+    slow = Probe(nbytes=lambda t: t.size * each, seconds=lambda t: 1e-6 if t.elements[0] % 200 < 100 else 0.1)
+    with ps.stream(range(1000)).map(str).loader(workers=slow, window_bytes=40 << 20) as loader:
+        ahead = [each * sum(ticket.size for ticket in slow.only.tickets) for _ in itertools.islice(loader, 900)]
+    assert {ticket.size for ticket in slow.only.submitted} == {1, 2, 3}
+    assert 30 << 20 < max(ahead) <= 40 << 20
 
 
 def test_pieces_shrink():

@@ -9,6 +9,8 @@ from penstock.graph.node import Cursor, Node, Place
 
 LARGEST = 4096  # positions of a ticket
 ELEMENTS = 64  # elements of one: they are read ahead in the caller, and kept
+HEAVY = 1 << 20  # bytes of a ticket, about: a few, so that not everything that is under way hangs on the same worker …
+HEAVIER = 1 << 22  # … and where the message itself costs more, since it has the elements: they still stay in the cache
 
 
 class Part(NamedTuple):
@@ -46,6 +48,8 @@ class Feed(ABC):
 
     largest: ClassVar[int] = LARGEST
     """Of how many positions or elements a piece may be."""
+    heavy: ClassVar[int] = HEAVY
+    """How many bytes a piece may become, about."""
 
     @abstractmethod
     def part(self, size: int) -> Part | None:
@@ -113,6 +117,7 @@ class Elements(Feed):
     """Elements of a cursor, read ahead in the caller."""
 
     largest = ELEMENTS
+    heavy = HEAVIER
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor

@@ -26,13 +26,13 @@ from penstock.graph.cursors import Account, Chain, chain
 from penstock.graph.execution import NOBODYS, Cut, Outcome, Split
 from penstock.graph.node import Cursor, Node, Place
 from penstock.graph.policy import Skipped
+from penstock.graph.progress import Progress
 from penstock.graph.reading import Plan, Reading
 
 TARGET = 0.002  # seconds of work that a ticket should hold: far above the cost of a message
 LATEST = 4  # outcomes of which the quickest counts: a worker that has lost its core for a moment says nothing of items
 OBJECTS = 4096  # Python objects of a ticket, about: more at once leave the caches and wake the garbage collector
 BUNDLE = 4  # the share of the window, one in so many, that is filled at a time
-HEAVY = 1 << 20  # bytes of a ticket above which it is not made larger
 
 
 class Window:
@@ -44,12 +44,14 @@ class Window:
         self.epoch = epoch
         self.node = node
         self.least = min(2 * workers + 2, desk.limits.count)
+        self.heavy = min(feed.heavy, desk.limits.nbytes // self.least)
         self.size = 1
         self.growing = True
         self.limit = self.least  # until the first outcome tells how large they are
         self.paces: deque[float] = deque(maxlen=LATEST)
         self.ahead: deque[tuple[int, Part]] = deque()
         self.exhausted = False
+        self.filling = False  # whether the next piece is being read, which may take as long as it likes
 
     def fill(self) -> None:
         """Submit as many tickets as the limits allow.
@@ -64,7 +66,9 @@ class Window:
         while not self.exhausted and len(self.ahead) < self.limit:
             if self.ahead and self.feed.starved():
                 return  # a live source: what is under way comes first
+            self.filling = True
             part = self.feed.part(self.size)
+            self.filling = False
             if part is None:
                 self.exhausted = True
                 return
@@ -136,16 +140,17 @@ class Window:
         """Learn from an outcome how large tickets should be, and how many."""
         limits, tally = self.desk.limits, self.desk.tally
         done = given(outcome)
+        each = outcome.nbytes / max(1, done)
         if part.size == self.size and done:
             self.paces.append(outcome.seconds / done)
             wanted = int(TARGET / (min(self.paces) + 1e-9))
-            if outcome.nbytes * 2 > HEAVY:
-                wanted = min(wanted, self.size)
+            if each:
+                wanted = min(wanted, round(self.heavy / each))
             if outcome.items and isinstance(outcome.items[0], (list, tuple, dict)):
                 wanted = min(wanted, OBJECTS // (1 + len(outcome.items[0])))
             self.size = max(1, min(2 * self.size, wanted, self.feed.largest))
             self.growing = self.size == 2 * part.size
-        room = limits.nbytes // outcome.nbytes if outcome.nbytes else limits.count
+        room = int(limits.nbytes / (each * max(part.size, self.size))) if each else limits.count
         tally.full += room < limits.count
         # While tickets are too small, few: those that are submitted cannot grow any more, and come before all others.
         self.limit = self.least if self.growing else max(self.least, min(limits.count, room))
@@ -191,6 +196,13 @@ class Stage(Cursor):
         self.element = 0  # of this outcome: the one whose items are being given
         self.of_element = 0  # how many of its items are gone
         self.skips: deque[Skipped] = deque()
+        if read.progress is not None:
+            read.progress.ahead.add(self)
+
+    @property
+    def dry(self) -> bool:
+        """Whether nothing can be given before something comes from below."""
+        return self.window.filling or (not self.window.ahead and self.given >= len(self.outcome.items))
 
     def __next__(self) -> Any:
         self.settle_flow()
@@ -354,16 +366,22 @@ class Stage(Cursor):
 class Afar(Reading):
     """A description whose positional and elementwise work is done by workers."""
 
-    def __init__(
-        self, plan: Plan, epoch: int, desk: Desk, workers: int, hear: Callable[[Skipped], None] | None = None
+    def __init__(  # noqa: PLR0913, PLR0917  made in two places
+        self,
+        plan: Plan,
+        epoch: int,
+        desk: Desk,
+        workers: int,
+        hear: Callable[[Skipped], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        super().__init__(plan, epoch, hear=hear)
+        super().__init__(plan, epoch, hear=hear, progress=progress)
         self.desk = desk
         self.workers = workers
 
     def at(self, epoch: int) -> Reading:
         """Return the same in another epoch."""
-        return Afar(self.plan, epoch, self.desk, self.workers, self.hear)
+        return Afar(self.plan, epoch, self.desk, self.workers, self.hear, self.progress)
 
     def start(self, node: Node, position: Any) -> Cursor:
         """Begin to read: positional nodes by workers, whatever they would do in line."""

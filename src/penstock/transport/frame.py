@@ -64,12 +64,13 @@ def pack(value: Any, arena: Arena) -> Packed:
             array: Root = np.frombuffer(raw, np.uint8)
         where = address(array)
         slab = arena.slab_at(where, nbytes)
+        offset = where - arena.map.start
         if slab is None:
             slab, root = arena.lease(nbytes)
             np.copyto(root[:nbytes], array)
             copies.append(root)
-            where = address(root)
-        extents.append(Extent(slab, where - arena.map.start, nbytes))
+            offset = arena.offsets[slab]
+        extents.append(Extent(slab, offset, nbytes))
         return False
 
     payload = pickled(value, keep, extents)
@@ -78,7 +79,7 @@ def pack(value: Any, arena: Arena) -> Packed:
         slab, root = arena.lease(len(payload))
         root[: len(payload)] = np.frombuffer(payload, np.uint8)
         copies.append(root)
-        extents.append(Extent(slab, address(root) - arena.map.start, len(payload)))
+        extents.append(Extent(slab, arena.offsets[slab], len(payload)))
         payload = b""
     for extent in extents:
         arena.map.flags[extent.slab] = 1  # from here on the trainer's, until it clears the byte

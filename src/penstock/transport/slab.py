@@ -21,6 +21,7 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ logger = logging.getLogger("penstock")
 
 MUCH = 1 << 30  # bytes of batches that a loop may hold before it is told
 SMALL = 1 << 14  # below this many bytes ordinary memory and a copy are cheaper than a lease
+FREE = b"\0"  # a slab's byte
 MADV_REMOVE = 9  # gives memory of a shared mapping back to the system
 MADV_POPULATE_WRITE = 23  # Linux 5.14; the standard library has no name for it yet
 SLABS = 1 << 16  # of one arena at the most: the size of its control block
@@ -155,20 +157,28 @@ class Arena(Memory):
             return slab, root
 
     def _find(self, nbytes: int) -> int:
-        count = len(self.offsets)
-        best = -1
-        limit = 2 * rounded(nbytes)
+        best, least = -1, rounded(nbytes)
         # The latest freed would be warmest in the cache; the lowest number is nearly that, and keeps the set small.
-        for slab in np.flatnonzero(self.map.flags[:count] == 0).tolist():
+        for slab in self._free():
             size = self.sizes[slab]
-            if nbytes <= size <= limit and slab not in self.live and (best < 0 or size < self.sizes[best]):
+            if nbytes <= size <= 2 * least and slab not in self.live and (best < 0 or size < self.sizes[best]):
                 best = slab
+                if size == least:
+                    break  # none is smaller
         if best < 0:
-            return self._cut(rounded(nbytes))
+            return self._cut(least)
         if best in self.hollow:
             os.posix_fallocate(self.fd, self.offsets[best], self.sizes[best])
             self.hollow.discard(best)
         return best
+
+    def _free(self) -> Iterator[int]:
+        """Yield the slabs that the trainer does not look into, from the lowest number on."""
+        find, count = self.map.memory.find, len(self.offsets)
+        slab = find(FREE, 0, count)
+        while slab >= 0:
+            yield slab
+            slab = find(FREE, slab + 1, count)
 
     def _cut(self, size: int) -> int:
         count = len(self.offsets)
@@ -188,7 +198,7 @@ class Arena(Memory):
 
     def _give_back(self, size: int) -> None:
         """Return the memory of free slabs that have become too small, as they do when batches slowly grow."""
-        for slab in np.flatnonzero(self.map.flags[: len(self.offsets)] == 0).tolist():
+        for slab in self._free():
             if self.sizes[slab] < size and slab not in self.live and slab not in self.hollow:
                 with contextlib.suppress(OSError):
                     self.map.memory.madvise(MADV_REMOVE, self.offsets[slab], self.sizes[slab])
