@@ -249,6 +249,7 @@ def serve(control_fd: int, trainer: int) -> None:
                     watch.register(known, select.EPOLLIN)
             elif fd in children and fd == children[fd].pidfd:
                 bury(children[fd], children, watch)
+                from penstock.graph import generators  # noqa: F401  who comes in its place has that at once
             elif fd in children:
                 number = children[fd].lifeline.recv(1)
                 if not number:
