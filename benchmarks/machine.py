@@ -11,8 +11,9 @@ from importlib import metadata
 def facts(distributions: Iterable[str]) -> list[str]:
     """One line each for the machine, the interpreter and the versions."""
     names = ["numpy", *distributions]
+    release = platform.release().partition("-")[0]
     return [
-        f"machine: {cpu_count()} CPUs ({cpu_model()}), {memory():.0f} GiB, {platform.system()} {platform.release()}",
+        f"machine: {cpu_count()} CPUs ({cpu_model()}), {memory():.0f} GiB, {platform.system()} {release}",
         f"load average at the start: {os.getloadavg()[0]:.2f}",
         f"python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names),
     ]
