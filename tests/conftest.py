@@ -196,6 +196,8 @@ def _left(before: Holdings) -> list[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the guard up for the whole run."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell, and so in all scripts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "leaks(reason): this test leaves something behind on purpose")
     config.pluginmanager.register(LeakGuard(), "penstock-leak-guard")
     if sys.platform == "linux":
