@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.compat.tensorpack.dataflow.base import RNGDataFlow
 from penstock.compat.tensorpack.dataflow.caffe import blob
+from penstock.compat.tensorpack.dataflow.dataset.listed import FileList
 
 __all__ = ["ILSVRC12", "ILSVRC12Files", "ILSVRCMeta"]
 
@@ -97,7 +97,7 @@ def listed_folders(folder: str) -> Listed:
     ]
 
 
-class ILSVRC12Files(RNGDataFlow):
+class ILSVRC12Files(FileList):
     """ImageNet's file names and labels.
 
     Args:
@@ -136,15 +136,8 @@ class ILSVRC12Files(RNGDataFlow):
         for file, _ in self.imglist[:10]:
             assert os.path.isfile(os.path.join(self.full_dir, file)), os.path.join(self.full_dir, file)
 
-    def __len__(self) -> int:
-        return len(self.imglist)
-
     def __iter__(self) -> Iterator[Any]:
-        places = np.arange(len(self.imglist))
-        if self.shuffle:
-            self.rng.shuffle(places)
-        for place in places:
-            file, label = self.imglist[place]
+        for file, label in self.drawn():
             yield [os.path.join(self.full_dir, file), label]
 
 

@@ -13,7 +13,25 @@ from penstock.compat.tensorpack.dataflow.base import RNGDataFlow
 __all__ = ["Places365Standard", "TinyImageNet"]
 
 
-class Photographs(RNGDataFlow):
+class FileList(RNGDataFlow):
+    """What has a list of files with labels, ``imglist``, and reads it in order or shuffled, as ``shuffle`` says."""
+
+    imglist: list[tuple[str, int]]
+    shuffle: bool
+
+    def __len__(self) -> int:
+        return len(self.imglist)
+
+    def drawn(self) -> Iterator[tuple[str, int]]:
+        """Yield the entries of the list, shuffled anew where that is wanted."""
+        places = np.arange(len(self.imglist))
+        if self.shuffle:
+            self.rng.shuffle(places)
+        for place in places:
+            yield self.imglist[place]
+
+
+class Photographs(FileList):
     """Images, (height, width, 3) in the order blue, green, red, and labels."""
 
     def __init__(self, dir: str, name: str, shuffle: bool | None) -> None:
@@ -27,17 +45,10 @@ class Photographs(RNGDataFlow):
         """Return pairs of path and label."""
         raise NotImplementedError
 
-    def __len__(self) -> int:
-        return len(self.imglist)
-
     def __iter__(self) -> Iterator[Any]:
         from penstock.compat.tensorpack.dataflow.image import read_image
 
-        places = np.arange(len(self.imglist))
-        if self.shuffle:
-            self.rng.shuffle(places)
-        for place in places:
-            path, label = self.imglist[place]
+        for path, label in self.drawn():
             yield [read_image(path), label]
 
 
